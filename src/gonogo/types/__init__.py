@@ -1,0 +1,1 @@
+"""The nouns: records and promises, no input or output."""

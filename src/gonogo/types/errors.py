@@ -1,0 +1,220 @@
+"""Which mistakes can gonogo report, and what does each one ask the reader to do?
+
+    GonogoError                    every one carries code, found, expected, where, next
+    ├── UserError                  exit 2: the caller can mend it
+    │   ├── UsageError             GNG-U001  a command or call that makes no sense
+    │   ├── UnknownCode            GNG-U002  `explain` of a code that does not exist
+    │   ├── ContractRefused        GNG-C001  the contract as a whole; holds every problem
+    │   ├── FamilyUnknown          GNG-C002  no installed plugin has that name
+    │   ├── ExtraMissing           GNG-U003  an optional dependency is not installed
+    │   └── DataError              GNG-D001  the data cannot be what the contract says
+    │       ├── SourceUnreadable   GNG-D002  missing, corrupt, of a wrong encoding
+    │       ├── SourceEmpty        GNG-D003  a source with no rows at all
+    │       ├── ColumnMissing      GNG-D004  a column that the contract names is not there
+    │       ├── ColumnMistyped     GNG-D005  a column of another type than is needed
+    │       ├── TimeRefused        GNG-D006  naive, null or absurd times
+    │       ├── KeysRefused        GNG-D007  null or duplicate keys
+    │       ├── OutcomeRefused     GNG-D008  an outcome nothing can be learnt from
+    │       ├── SplitRefused       GNG-D009  a split that leaves a table empty
+    │       └── ScaleRefused       GNG-D010  a value that fixed point cannot hold exactly
+    └── HouseError                 exit 3: gonogo or its surroundings failed; nothing was decided
+        ├── StorageFailed          GNG-S001  disk full, unreadable, not permitted
+        ├── LedgerBusy             GNG-L001  another writer holds the ledger
+        ├── LedgerBroken           GNG-L002  the chain does not verify
+        ├── BlobCorrupt            GNG-A001  stored bytes are not those that were recorded
+        ├── ArtifactRefused        GNG-A002  an artifact of a shape or version we do not load
+        ├── RecordUnknown          GNG-L003  no record of that digest
+        ├── ParityBroken           GNG-P001  two computations of one feature differ
+        └── ReplayDiffers          GNG-R001  a verdict that does not rebuild to the same bytes
+
+Too few units, missing or unreadable evidence inside a gate is no exception: it is a ruling (see verdict.py).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class GonogoError(Exception):
+    """A failure with a stable code, written for the person who must act.
+
+    message:  one sentence that says what is wrong, with the numbers.
+    found:    what was there; expected: what should have been, and where that is written.
+    where:    file and line, or source, table and column.
+    next:     the step to take.
+    """
+
+    code: ClassVar[str] = "GNG-0000"
+    exit_status: ClassVar[int] = 3
+
+    def __init__(self, message: str, *, found: str = "", expected: str = "", where: str = "", next: str = "") -> None:  # noqa: A002
+        super().__init__(message)
+        self.message = message
+        self.found = found
+        self.expected = expected
+        self.where = where
+        self.next = next or f"gonogo explain {self.code}"
+
+    def __str__(self) -> str:
+        """The one place where the text is built."""
+        parts = [f"{self.code}: {self.message}"]
+        for name in ("where", "found", "expected", "next"):
+            text = getattr(self, name)
+            if text:
+                parts.append(f"  {name:<9} {text}")
+        return "\n".join(parts)
+
+    def as_record(self) -> dict[str, object]:
+        """The same failure for a machine, as it crosses the command line and HTTP."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "found": self.found,
+            "expected": self.expected,
+            "where": self.where,
+            "next": self.next,
+        }
+
+
+class UserError(GonogoError):
+    """The caller can mend it: a command, a contract or data."""
+
+    exit_status = 2
+
+
+class UsageError(UserError):
+    """A command or call that makes no sense."""
+
+    code = "GNG-U001"
+
+
+class UnknownCode(UserError):
+    """`gonogo explain` of a code that does not exist."""
+
+    code = "GNG-U002"
+
+
+class ExtraMissing(UserError):
+    """An optional dependency is needed and not installed."""
+
+    code = "GNG-U003"
+
+
+class FamilyUnknown(UserError):
+    """No installed plugin has the family's name."""
+
+    code = "GNG-C002"
+
+
+class DataError(UserError):
+    """The data cannot be what the contract says."""
+
+    code = "GNG-D001"
+
+
+class SourceUnreadable(DataError):
+    """A source is missing, corrupt, ragged or of a wrong encoding."""
+
+    code = "GNG-D002"
+
+
+class SourceEmpty(DataError):
+    """A source has no rows."""
+
+    code = "GNG-D003"
+
+
+class ColumnMissing(DataError):
+    """A column that the contract or the model needs is not there."""
+
+    code = "GNG-D004"
+
+
+class ColumnMistyped(DataError):
+    """A column has another type than is needed."""
+
+    code = "GNG-D005"
+
+
+class TimeRefused(DataError):
+    """A time is naive, null where it must not be, or absurd."""
+
+    code = "GNG-D006"
+
+
+class KeysRefused(DataError):
+    """Keys are null or stand twice."""
+
+    code = "GNG-D007"
+
+
+class OutcomeRefused(DataError):
+    """An outcome from which nothing can be learnt: not finite, of one class only."""
+
+    code = "GNG-D008"
+
+
+class SplitRefused(DataError):
+    """A split that leaves a table empty."""
+
+    code = "GNG-D009"
+
+
+class ScaleRefused(DataError):
+    """A value that the declared fixed point cannot hold, or whose sum could overflow 64 bits."""
+
+    code = "GNG-D010"
+
+
+class HouseError(GonogoError):
+    """gonogo or its surroundings failed; nothing was decided."""
+
+    exit_status = 3
+
+
+class StorageFailed(HouseError):
+    """The disk is full, unreadable or not permitted."""
+
+    code = "GNG-S001"
+
+
+class LedgerBusy(HouseError):
+    """Another writer holds the ledger."""
+
+    code = "GNG-L001"
+
+
+class LedgerBroken(HouseError):
+    """The hash chain does not verify."""
+
+    code = "GNG-L002"
+
+
+class RecordUnknown(HouseError):
+    """No record of that digest is stored."""
+
+    code = "GNG-L003"
+
+
+class BlobCorrupt(HouseError):
+    """Stored bytes are not those that were recorded."""
+
+    code = "GNG-A001"
+
+
+class ArtifactRefused(HouseError):
+    """An artifact of a shape or version that is not loaded."""
+
+    code = "GNG-A002"
+
+
+class ParityBroken(HouseError):
+    """Two computations of one feature differ."""
+
+    code = "GNG-P001"
+
+
+class ReplayDiffers(HouseError):
+    """A verdict that does not rebuild to the same bytes."""
+
+    code = "GNG-R001"

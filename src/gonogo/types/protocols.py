@@ -1,0 +1,107 @@
+"""What does a plugin promise?
+
+A family is one plain record. Everything outside `families/` works through these promises and never asks what kind of problem it has.
+
+Tables are pyarrow Tables. `predict` gets inputs only: it cannot see keys, outcomes or units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from gonogo.types.evidence import Curve, Effect, UnitScores
+from gonogo.types.snapshot import Finding, Input
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    Table: TypeAlias = pa.Table
+    Weights: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Examples:
+    """One table of a snapshot, told apart by role. All four have the same n rows in the same order, sorted by (decided_at, keys)."""
+
+    keys: Table  # the contract's key columns
+    inputs: Table  # what a model may see: one column per Input, in that order
+    outcomes: Table  # `unit` (int64 codes of the independent unit), `decided_at` (int64 µs UTC), then the outcome columns
+    slices: Table  # slice columns, as text
+
+
+class Model(Protocol):
+    """A fitted model. Predicting changes nothing and keeps the order of rows."""
+
+    def predict(self, inputs: Table) -> Table:
+        """One row per input row, in order. Raises ColumnMissing where an input it needs is absent; extra columns are ignored."""
+
+    def save(self, folder: Path) -> None:
+        """Write files that execute nothing when read: JSON, npz, UBJ. Same model, same bytes."""
+
+    def effects(self) -> tuple[Effect, ...]:
+        """How the inputs move the answer; empty where it cannot say."""
+
+
+class Learner(Protocol):
+    """One algorithm; a frozen dataclass whose fields are its hyper-parameters."""
+
+    def fit(
+        self, train: Examples, validate: Examples, *, inputs: tuple[Input, ...], seed: int, threads: int, budget_s: float | None
+    ) -> Model:
+        """A fitted model: same data, seed and versions, same model, for any number of threads."""
+
+
+class Metric(Protocol):
+    """A figure that is Σvalue / Σweight over rows."""
+
+    name: str
+    measured_in: str
+    better: str  # "higher" | "lower"
+
+    def score(self, predictions: Table, outcomes: Table) -> UnitScores:
+        """Row by row. Refuses (ValueError) an empty table and NaN."""
+
+
+class Statistic(Protocol):
+    """A figure that is no ratio of sums: AUC, a calibration error, a quantile. Resampled by unit."""
+
+    name: str
+    measured_in: str
+    better: str
+
+    def prepare(self, predictions: Table, outcomes: Table) -> Callable[[Weights], float | None]:
+        """A function from row weights (n,) to the figure; sorts once. None where it is undefined, e.g. one class only."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refined:
+    """A model after calibration, or the same one, and what was seen."""
+
+    model: Model
+    note: str  # "isotonic: log loss 0.431 → 0.428 [-0.004, -0.001] on held-out days of validate", "left as it was: …"
+    curves: tuple[Curve, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Family:
+    """The whole plugin."""
+
+    name: str
+    outcome_columns: Mapping[str, str]  # what [outcome.columns] must give: name → "what it is"
+    learners: Mapping[str, Callable[..., Learner]]  # name → class; unknown parameters are refused by the class
+    metrics: tuple[Metric, ...]
+    statistics: tuple[Statistic, ...]
+    baseline: str  # the learner that every candidate must beat
+    load: Callable[[Path], Model]  # the codec: reads what any of its models saved
+    checks: Callable[[Examples, tuple[Input, ...]], tuple[Finding, ...]]  # findings on a train table; raises OutcomeRefused
+    refine: Callable[[Model, Examples, int], Refined] | None = None  # (model, validate, seed)
+    curves: Callable[[Table, Table, Table], tuple[Curve, ...]] | None = None  # (challenger, champion, outcomes) → plots
+    words: Mapping[str, str] = field(default_factory=dict)  # metric → a sentence for a stakeholder
+
+
+AnyParams: TypeAlias = Mapping[str, Any]
