@@ -32,6 +32,7 @@ Too few units, missing or unreadable evidence inside a gate is no exception: it 
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 
@@ -98,6 +99,61 @@ class ExtraMissing(UserError):
     """An optional dependency is needed and not installed."""
 
     code = "GNG-U003"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """One thing that is wrong in a contract."""
+
+    where: str  # "contract.toml:12"
+    key: str  # "gates#2.at_most": the second [[gates]]; "" is the contract as a whole
+    line: int  # counted from 1
+    message: str  # one sentence
+    found: str = ""
+    expected: str = ""
+    nearest: str = ""  # the known key or name that was probably meant
+    next: str = ""  # the fix
+
+    def text(self, *, width: int = 0) -> str:
+        """The problem as lines of text, its place padded to `width`."""
+        lines = [f"{self.where:<{width}}  {self.message}"]
+        for name in ("found", "expected", "next"):
+            said = getattr(self, name)
+            if said:
+                lines.append(f"{'':<{width}}    {name:<9} {said}")
+        return "\n".join(lines)
+
+
+class ContractRefused(UserError):
+    """The contract as a whole is refused: `problems` holds everything that is wrong with it, in the order of its lines."""
+
+    code = "GNG-C001"
+    most_shown: ClassVar[int] = 50  # as text; the record holds all
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems):,} problems"
+        first = problems[0]
+        super().__init__(
+            f"the contract is refused as a whole, for {count}.",
+            found=first.message if len(problems) == 1 else f"{count}, the first: {first.message}",
+            expected=first.expected,
+            where=first.where,
+            next=first.next,
+        )
+        self.problems = problems
+
+    def __str__(self) -> str:
+        """Every problem with its line, what was found and expected, and the fix."""
+        shown = self.problems[: self.most_shown]
+        width = max(len(problem.where) for problem in shown)
+        parts = [f"{self.code}: {self.message}", *(problem.text(width=width) for problem in shown)]
+        if len(self.problems) > len(shown):
+            parts.append(f"… and {len(self.problems) - len(shown):,} more")
+        return "\n".join([*parts, f"next: mend them; `gonogo explain contract` lists every key, `gonogo explain {self.code}` shows how"])
+
+    def as_record(self) -> dict[str, object]:
+        """The record of any error, with every problem in it."""
+        return {**super().as_record(), "problems": [asdict(problem) for problem in self.problems]}
 
 
 class FamilyUnknown(UserError):
