@@ -21,6 +21,7 @@
         ├── StorageFailed          GNG-S001  disk full, unreadable, not permitted
         ├── LedgerBusy             GNG-L001  another writer holds the ledger
         ├── LedgerBroken           GNG-L002  the chain does not verify
+        ├── LedgerRefused          GNG-L004  a file that is no ledger, or one of a newer gonogo
         ├── BlobCorrupt            GNG-A001  stored bytes are not those that were recorded
         ├── ArtifactRefused        GNG-A002  an artifact of a shape or version we do not load
         ├── RecordUnknown          GNG-L003  no record of that digest
@@ -244,6 +245,12 @@ class LedgerBroken(HouseError):
     """The hash chain does not verify."""
 
     code = "GNG-L002"
+
+
+class LedgerRefused(HouseError):
+    """A file that is no ledger, or a ledger of a version that is not read."""
+
+    code = "GNG-L004"
 
 
 class RecordUnknown(HouseError):
