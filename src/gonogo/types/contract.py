@@ -22,7 +22,7 @@ def _said(
     at_most: float | None = None,
     form: str = "",
 ) -> Any:
-    """A field with its help text and limits. form: "name" | "duration" | "moment" | "sql" | "column" | "aggregate", checked by the parser."""
+    """A field with its help text and limits. form: "name" | "duration" | "window" | "moment" | "sql" | "column" | "aggregate", checked by the parser."""
     metadata = {"about": about, "choices": choices, "at_least": at_least, "at_most": at_most, "form": form}
     if default is ...:
         return field(metadata=metadata)
@@ -123,7 +123,7 @@ class Feature:
         form="aggregate",
     )
     windows: tuple[str, ...] = _said(
-        'How far back, half-open [t - w, t): "1h", "7d"; "all" for everything known', default=("all",), form="duration"
+        'How far back, half-open [t - w, t): "1h", "7d"; "all" for everything known', default=("all",), form="window"
     )
     kind: str = _said("number or category; empty: by the column's type", default="", choices=("", "number", "category", "text"))
     missing: str = _said("What happens where it is null", choices=("refuse", "native", "indicate"))
@@ -143,7 +143,7 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LearnerChoice:
-    """One learner to try; every further key is one of its parameters."""
+    """One learner to try, with its parameters in a table of their own."""
 
     name: str = _said("A learner of the family")
     params: Mapping[str, Any] = _said("Its parameters", default={})
@@ -223,7 +223,7 @@ class Contract:
     """One problem: what is predicted, for whom, at which moment, and what must be true of the answer."""
 
     gonogo: int = _said("Version of this format", at_least=1)
-    name: str = _said("A short name, [a-z0-9-]", form="name")
+    name: str = _said("A short name, [a-z0-9_-]", form="name")
     family: str = _said("The plugin that knows such problems, e.g. tabular")
     question: str = _said("What is predicted, in one sentence")
     mode: str = _said("How it is asked", default="request", choices=("batch", "request", "async"))

@@ -16,7 +16,8 @@
     │       ├── KeysRefused        GNG-D007  null or duplicate keys
     │       ├── OutcomeRefused     GNG-D008  an outcome nothing can be learnt from
     │       ├── SplitRefused       GNG-D009  a split that leaves a table empty
-    │       └── ScaleRefused       GNG-D010  a value that fixed point cannot hold exactly
+    │       ├── ScaleRefused       GNG-D010  a value that fixed point cannot hold exactly
+    │       └── SqlRefused         GNG-D011  SQL that does not run, reaches outside its table, or does not repeat
     └── HouseError                 exit 3: gonogo or its surroundings failed; nothing was decided
         ├── StorageFailed          GNG-S001  disk full, unreadable, not permitted
         ├── LedgerBusy             GNG-L001  another writer holds the ledger
@@ -221,6 +222,12 @@ class ScaleRefused(DataError):
     """A value that the declared fixed point cannot hold, or whose sum could overflow 64 bits."""
 
     code = "GNG-D010"
+
+
+class SqlRefused(DataError):
+    """SQL of the contract that does not run, reads more than its table, or would answer differently on another day."""
+
+    code = "GNG-D011"
 
 
 class HouseError(GonogoError):
