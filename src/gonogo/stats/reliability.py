@@ -1,0 +1,126 @@
+"""Does a probability mean what it says?
+
+p: (n,) probabilities; y: (n,) 0 or 1; unit: (n,) codes of the independent unit; weight: (n,) ≥ 0, None for ones.
+
+Bins hold about equally many rows; equal probabilities stay in one bin. The plug-in calibration error (ECE) of a perfectly calibrated model
+is never 0: noise in the bins adds up, and resampling adds it once more, so that its bootstrap interval does not hold the true 0. The
+debiased error takes that noise away before it is averaged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gonogo.stats.clustered import ratio_of_sums
+from gonogo.stats.refusals import NotFinite, Refused
+from gonogo.types.evidence import UnitScores
+
+if TYPE_CHECKING:
+    from gonogo.types.evidence import Array, IntArray, Interval
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bin:
+    """Rows of about the same probability: what was said, and what came true."""
+
+    said: float  # mean probability
+    came_true: float  # share of positives
+    interval: Interval | None  # of came_true, clustered on the unit; None where the bin holds one unit
+    n_rows: int
+    n_units: int
+
+
+def reliability_bins(y: Array, p: Array, unit: IntArray, *, n_bins: int = 15, level: float = 0.95) -> tuple[Bin, ...]:
+    """What was said against what came true in each bin, with Wilson's interval on the effective sample size."""
+    y, p = _checked(y, p)
+    bins = equal_mass_bins(p, n_bins)
+    return tuple(_bin(y[bins == b], p[bins == b], unit[bins == b], level) for b in range(int(bins.max(initial=-1)) + 1))
+
+
+def expected_calibration_error(y: Array, p: Array, weight: Array | None = None, *, n_bins: int = 15) -> float | None:
+    """Σ over bins of the bin's share of weight · |share of positives − mean probability|: the plug-in ECE, biased upwards.
+
+    Source: Naeini, Cooper & Hauskrecht (2015), AAAI. None without weight.
+
+    >>> expected_calibration_error(np.array([0.0, 1.0]), np.array([0.25, 0.75]), n_bins=2)
+    0.25
+    """
+    y, p = _checked(y, p)
+    bins = equal_mass_bins(p, n_bins)
+    weight = np.ones(len(p)) if weight is None else np.asarray(weight, dtype=np.float64)
+    if not weight.sum() > 0:
+        return None
+    return float(np.sum(np.abs(np.bincount(bins, weights=weight * (y - p)))) / weight.sum())
+
+
+def calibration_error(y: Array, p: Array, unit: IntArray, weight: Array | None = None, *, n_bins: int = 15) -> float | None:
+    """Root of the mean squared gap between said and came true over equal-mass bins, the bins' noise taken away; 0 where noise explains it.
+
+    Σ_b share_b (gap_b² − variance_b), where variance_b is clustered on the unit; in the unit of a probability. None without weight.
+    With resampling weights variance_b counts both the sample's noise and the resampling's, so that draws centre on the estimate.
+    Source: Kumar, Liang & Ma (2019), Verified uncertainty calibration, NeurIPS; the clustered variance as in `clustered`.
+    """
+    return prepare_calibration_error(y, p, unit, n_bins=n_bins)(np.ones(len(np.asarray(p))) if weight is None else weight)
+
+
+def prepare_calibration_error(y: Array, p: Array, unit: IntArray, *, n_bins: int = 15) -> Callable[[Array], float | None]:
+    """`calibration_error` of those rows as a function of their weights; bins once."""
+    y, p = _checked(y, p)
+    bins = equal_mass_bins(p, n_bins)
+    _, codes = np.unique(np.asarray(unit), return_inverse=True)
+    shape = (int(codes.max(initial=-1)) + 1, int(bins.max(initial=-1)) + 1)
+    cell, gap = codes * shape[1] + bins, y - p
+
+    def figure(weight: Array) -> float | None:
+        gaps = np.bincount(cell, weights=weight * gap, minlength=shape[0] * shape[1])
+        mass = np.bincount(cell, weights=weight, minlength=shape[0] * shape[1])
+        return _debiased(gaps.reshape(shape).astype(np.float64), mass.reshape(shape).astype(np.float64))
+
+    return figure
+
+
+def equal_mass_bins(p: Array, n_bins: int) -> IntArray:
+    """(n,) bin codes from 0 on without a gap: about equally many rows each, equal probabilities together, so perhaps fewer bins."""
+    p = np.asarray(p, dtype=np.float64)
+    if len(p) == 0:
+        return np.zeros(0, dtype=np.int64)
+    cuts = np.sort(p)[(np.arange(1, n_bins) * len(p)) // n_bins]
+    _, codes = np.unique(np.searchsorted(cuts, p, side="right"), return_inverse=True)
+    return codes.astype(np.int64)
+
+
+def _debiased(gaps: Array, mass: Array) -> float | None:
+    """gaps, mass: (units, bins) sums of weight · (y − p) and of weight."""
+    by_bin = mass.sum(axis=0)
+    held = by_bin > 0
+    if not held.any():
+        return None
+    gaps, mass, by_bin = gaps[:, held], mass[:, held], by_bin[held]
+    gap = gaps.sum(axis=0) / by_bin
+    errors = (gaps - gap * mass) / by_bin
+    n_units = (mass > 0).sum(axis=0)
+    # One unit alone shows no spread; all of its gap may be noise.
+    inflation = np.where(n_units > 1, n_units / np.maximum(n_units - 1, 1), 0.0)
+    variance = np.where(n_units > 1, inflation * np.sum(errors * errors, axis=0), gap * gap)
+    return float(np.sqrt(max(0.0, float(np.sum(by_bin * (gap * gap - variance)) / by_bin.sum()))))
+
+
+def _bin(y: Array, p: Array, unit: IntArray, level: float) -> Bin:
+    interval: Interval | None = None
+    with contextlib.suppress(Refused):  # one unit alone: the point is drawn without a whisker
+        interval = ratio_of_sums(UnitScores(unit, y, np.ones(len(y))), level=level).interval
+    return Bin(said=float(p.mean()), came_true=float(y.mean()), interval=interval, n_rows=len(y), n_units=len(np.unique(unit)))
+
+
+def _checked(y: Array, p: Array) -> tuple[Array, Array]:
+    y, p = np.asarray(y, dtype=np.float64), np.asarray(p, dtype=np.float64)
+    if y.shape != p.shape or y.ndim != 1:
+        raise ValueError(f"outcomes {y.shape} and probabilities {p.shape} are not the same rows")
+    if not (np.isfinite(p).all() and np.isin(y, (0, 1)).all()):
+        raise NotFinite("a probability is NaN or infinite, or an outcome is neither 0 nor 1")
+    return y, p
