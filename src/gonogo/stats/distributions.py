@@ -92,8 +92,8 @@ def _continued_fraction(a: float, b: float, x: float) -> float:
     value, c, d = 1.0, 1.0, 0.0
     for i in range(1, 20_000):
         m = i // 2
-        odd, even = -(a + m) * (a + b + m) / (a + 2 * m + 1), m * (b - m) / (a + 2 * m - 1)
-        term = (odd if i % 2 else even) * x / (a + 2 * m)
+        n = a + 2 * m
+        term = -(a + m) * (a + b + m) * x / (n * (n + 1)) if i % 2 else m * (b - m) * x / ((n - 1) * n)
         d = 1 / ((1 + term * d) or _TINY)
         c = (1 + term / c) or _TINY
         value *= c * d
