@@ -1,0 +1,266 @@
+"""What did the events of an entity add up to, at the moment of each label, as far as it was known?
+
+The array level of point-in-time features: plain numpy in, plain numpy out, one call for all windows of a feature. Times are int64
+microseconds UTC. For a label at t and a window of length w an event counts if
+
+    boundary "before":  t - w <= event_time < t        and  known_at <= t  and  t < retracted_at
+    boundary "at":      t - w <  event_time <= t       and  known_at <= t  and  t < retracted_at
+
+The order of use: `group_events` → `settle` (ties and duplicates) → `time_events`; `group_labels`; then `window_sums`, `latest`,
+`window_minima`, `window_distinct`. Results stand in the order of the labels that came in, one for each, always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gonogo.data import kernels as _kernels
+
+Ints: TypeAlias = NDArray[np.int64]
+Codes: TypeAlias = NDArray[np.int32]
+Flags: TypeAlias = NDArray[np.uint8]
+
+kernels: Any = _kernels  # compiled functions have no types of their own
+
+ALWAYS = int(np.iinfo(np.int64).min)  # the event time and known-at time of timeless rows
+NEVER = int(np.iinfo(np.int64).max)  # not known, or never retracted
+ALL = -1  # the window without a lower end
+_NONE: Ints = np.empty(0, np.int64)
+_NO_FLAGS: Flags = np.empty(0, np.uint8)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grouped:
+    """Events brought together by entity, inside it by (event_time, known_at). Events without an entity (code < 0) are left out."""
+
+    starts: Ints  # (entities + 1,)
+    order: Ints  # (m,) where each sorted event stands in the table it came from
+    event_time: Ints  # (m,)
+    known_at: Ints  # (m,)
+    ties: Ints  # positions whose event has the entity, event_time and known_at of the one before it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settled:
+    """Events in their total order, each of them once."""
+
+    events: Grouped
+    n_duplicates: int  # rows equal in everything to one that stays
+    conflicts: Ints  # rows (of the table) that stand in the same place of the order as another one and differ from it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Events:
+    """Events in their total order with the stretch of time in which each counts. See kernels.py for the arrays."""
+
+    starts: Ints
+    order: Ints
+    event_time: Ints
+    valid_from: Ints
+    valid_until: Ints  # empty where nothing is ever retracted
+    steady: Flags
+    arrivals: Ints
+    leaving_starts: Ints
+    leavings: Ints
+    shift: int  # 0 for the boundary "before", 1 for "at"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Labels:
+    """Labels by entity, inside it by time."""
+
+    starts: Ints
+    time: Ints
+    order: Ints
+    n: int  # rows that came in, those without an entity included
+
+
+def group_events(codes: Codes, n_entities: int, event_time: Ints, known_at: Ints) -> Grouped:
+    """Events by entity and (event_time, known_at): a counting sort, then a sort of only those entities that are out of order.
+
+    codes: (rows,) entity of each event, shared with the labels; below 0 matches nothing.
+    """
+    starts, order = kernels.group(codes, n_entities)
+    when, known = event_time[order], known_at[order]
+    moved, n_moved = kernels.sort_groups(starts, when, known, _NO_FLAGS)
+    if n_moved:
+        order, when, known = order[moved], when[moved], known[moved]
+    return Grouped(starts=starts, order=order, event_time=when, known_at=known, ties=_ties(starts, when, known))
+
+
+def _ties(starts: Ints, event_time: Ints, known_at: Ints) -> Ints:
+    ties = np.flatnonzero(event_time[1:] == event_time[:-1]) + 1
+    ties = ties[known_at[ties] == known_at[ties - 1]]
+    firsts = starts[np.searchsorted(starts, ties)] == ties if ties.size else np.zeros(0, bool)
+    strangers: Ints = ties[~firsts]
+    return strangers
+
+
+def settle(events: Grouped, *, sequence: Callable[[Ints], Ints] | None, likeness: Callable[[Ints], Ints]) -> Settled:
+    """The total order (event_time, known_at, sequence), duplicates taken once.
+
+    sequence: rows of the table → ranks of their sequence; None where the source has none. likeness: rows → codes that are equal where the
+    rows are equal in sequence, retraction and every value that is used. Both are asked about tied rows only.
+    """
+    if not events.ties.size:
+        return Settled(events=events, n_duplicates=0, conflicts=_NONE)
+    tied = np.zeros(events.order.size, bool)
+    tied[events.ties] = True
+    heads = events.ties[~tied[events.ties - 1]] - 1
+    members = np.sort(np.concatenate([events.ties, heads]))
+    run = np.cumsum(~tied[members])
+    rows = events.order[members]
+    rank = np.zeros(rows.size, np.int64) if sequence is None else sequence(rows)
+    alike = likeness(rows)
+    by = np.lexsort((alike, rank, run))
+    order = events.order.copy()
+    order[members] = rows[by]
+    run, rank, alike = run[by], rank[by], alike[by]
+    same_place = (run[1:] == run[:-1]) & (rank[1:] == rank[:-1])
+    same = same_place & (alike[1:] == alike[:-1])
+    conflicts = rows[by][1:][same_place & ~same]
+    kept = np.ones(order.size, bool)
+    kept[members[1:][same]] = False
+    return Settled(events=_keep(replace(events, order=order), kept), n_duplicates=int(same.sum()), conflicts=conflicts)
+
+
+def _keep(events: Grouped, kept: NDArray[np.bool_]) -> Grouped:
+    if kept.all():
+        return events
+    before = np.concatenate([[0], np.cumsum(kept)])
+    return Grouped(
+        starts=before[events.starts],
+        order=events.order[kept],
+        event_time=events.event_time[kept],
+        known_at=events.known_at[kept],
+        ties=_NONE,
+    )
+
+
+def time_events(events: Grouped, retracted_at: Ints | None, *, boundary: str) -> Events:
+    """The stretch of time in which each event counts; retracted_at is in the order of the table, NEVER where it is not retracted."""
+    shift = {"before": 0, "at": 1}[boundary]
+    until = _NONE if retracted_at is None else retracted_at[events.order]
+    if until.size and (until == NEVER).all():
+        until = _NONE
+    valid_from = np.empty_like(events.event_time)
+    steady = np.empty(events.starts.size - 1, np.uint8)
+    n_unsteady = kernels.validity(events.starts, events.event_time, events.known_at, until, shift, valid_from, steady)
+    arrivals, leavings, leaving_starts = _NONE, _NONE, events.starts
+    if n_unsteady:
+        arrivals, _ = kernels.sort_groups(events.starts, valid_from, valid_from, 1 - steady)
+    if until.size:
+        leavings, leaving_starts = _leavings(events.starts, valid_from, until)
+    return Events(
+        starts=events.starts,
+        order=events.order,
+        event_time=events.event_time,
+        valid_from=valid_from,
+        valid_until=until,
+        steady=steady,
+        arrivals=arrivals,
+        leaving_starts=leaving_starts if until.size else np.zeros_like(events.starts),
+        leavings=leavings,
+        shift=shift,
+    )
+
+
+def _leavings(starts: Ints, valid_from: Ints, until: Ints) -> tuple[Ints, Ints]:
+    leaves = (until != NEVER) & (valid_from != NEVER)
+    leaving_starts = np.concatenate([[0], np.cumsum(leaves)])[starts]
+    positions = np.flatnonzero(leaves)
+    by, _ = kernels.sort_groups(leaving_starts, until[positions], until[positions], _NO_FLAGS)
+    return positions[by], leaving_starts
+
+
+def group_labels(codes: Codes, n_entities: int, decided_at: Ints) -> Labels:
+    """Labels by entity and time; those without an entity (code < 0) get the answer of no events."""
+    starts, order = kernels.group(codes, n_entities)
+    time = decided_at[order]
+    moved, n_moved = kernels.sort_groups(starts, time, time, _NO_FLAGS)
+    if n_moved:
+        order, time = order[moved], time[moved]
+    return Labels(starts=starts, time=time, order=order, n=codes.size)
+
+
+def window_sums(events: Events, labels: Labels, windows: Ints, columns: tuple[Ints, ...]) -> tuple[Ints, Ints]:
+    """Counts (windows, labels) of events, and totals (windows, columns, labels).
+
+    windows: lengths in microseconds, ALL for no lower end. columns: each (m,) in the order of the sorted events; 0 where it adds nothing.
+    Sums are exact if no window's sum of absolute values reaches 2^63: see values.check_load.
+    """
+    prefix = np.zeros((len(columns), events.order.size + 1), np.int64)
+    for row, column in zip(prefix, columns, strict=True):
+        np.cumsum(column, out=row[1:])
+    counts = np.zeros((windows.size, labels.n), np.int64)
+    totals = np.zeros((windows.size, len(columns), labels.n), np.int64)
+    kernels.sums(*_windowed(events, labels, windows), prefix, counts, totals)
+    return counts, totals
+
+
+def latest(events: Events, labels: Labels, usable: Flags | None = None) -> Ints:
+    """(labels,) position among the sorted events of the latest one that counts and is usable, however old; -1 for none."""
+    found = np.full(labels.n, -1, np.int64)
+    kernels.latest(
+        events.starts,
+        events.valid_from,
+        events.valid_until,
+        events.steady,
+        events.arrivals,
+        events.leaving_starts,
+        events.leavings,
+        labels.starts,
+        labels.time,
+        labels.order,
+        _NO_FLAGS if usable is None else usable,
+        found,
+    )
+    return found
+
+
+def within(events: Events, found: Ints, decided_at: Ints, window: int) -> NDArray[np.bool_]:
+    """(labels,) whether the event that `latest` found lies inside the window."""
+    some = found >= 0
+    if window == ALL or not some.any():
+        return some
+    when = events.event_time[np.where(some, found, 0)]
+    # a timeless event is older than any window; its time must not be subtracted from, it is the smallest number there is
+    inside: NDArray[np.bool_] = some & (when != ALWAYS) & (when >= decided_at - window + events.shift)
+    return inside
+
+
+def window_minima(events: Events, labels: Labels, windows: Ints, values: Ints, usable: Flags | None = None) -> Ints:
+    """(windows, labels) smallest usable value; kernels.EMPTY for none. For the largest, ask for the smallest of the negated values."""
+    out = np.full((windows.size, labels.n), kernels.EMPTY, np.int64)
+    kernels.minima(*_windowed(events, labels, windows), values, _NO_FLAGS if usable is None else usable, out)
+    return out
+
+
+def window_distinct(events: Events, labels: Labels, windows: Ints, codes: Codes, n_codes: int) -> Ints:
+    """(windows, labels) number of different codes; events with a code below 0 are not counted."""
+    out = np.zeros((windows.size, labels.n), np.int64)
+    kernels.distinct(*_windowed(events, labels, windows), codes, n_codes, out)
+    return out
+
+
+def _windowed(events: Events, labels: Labels, windows: Ints) -> tuple[Any, ...]:
+    return (
+        events.starts,
+        events.event_time,
+        events.valid_from,
+        events.valid_until,
+        events.steady,
+        events.arrivals,
+        events.leaving_starts,
+        events.leavings,
+        labels.starts,
+        labels.time,
+        labels.order,
+        windows,
+        events.shift,
+    )
