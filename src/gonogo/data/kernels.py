@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs, allow-untyped-calls
 """How are the windows of millions of labels added up in one pass over sorted events?
 
 Compiled loops over plain arrays, without Arrow or SQL, called by `asof.py`. Legend, shared by all:
