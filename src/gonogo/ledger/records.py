@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -36,7 +35,7 @@ class Records:
 def _read(cls: type[R], data: bytes) -> R:
     try:
         record = from_bytes(cls, data)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # no JSON, no UTF-8, no such member of an enum, no moment
         raise ArtifactRefused(f"What is stored is no {cls.__name__}.", found=str(error), expected="canonical JSON") from error
     again = canonical(record)
     if again != data:
