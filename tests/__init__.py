@@ -1,0 +1,1 @@
+"""Facts about gonogo; the folders mirror src/gonogo."""

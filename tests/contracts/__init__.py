@@ -1,0 +1,1 @@
+"""What every adapter and plugin promises, as suites to inherit from."""
