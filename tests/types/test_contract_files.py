@@ -1,7 +1,6 @@
 """The files that are generated from types/contract.py. Run this file with Python to write them anew."""
 
 import dataclasses
-import json
 import re
 import typing
 from pathlib import Path
@@ -89,7 +88,7 @@ def violations(value, said, at=""):
         yield f"{at} is of another form"
     if value == [] and said.get("minItems"):
         yield f"{at} is empty"
-    if "minimum" in said and value < said["minimum"] or "maximum" in said and value > said["maximum"]:
+    if ("minimum" in said and value < said["minimum"]) or ("maximum" in said and value > said["maximum"]):
         yield f"{at} is out of bounds"
     if said["type"] == "array":
         for held in value:
