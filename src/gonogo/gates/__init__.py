@@ -1,1 +1,1 @@
-"""gates"""
+"""Gates over evidence: what lets a candidate through, and what does not."""

@@ -1,0 +1,92 @@
+"""Which rows belong to which slice?
+
+Every row belongs to exactly one slice of each column, so the rows of a column's slices add up to the table: a gate can see that none is
+missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from gonogo.types.contract import Slicing
+    from gonogo.types.evidence import IntArray
+    from gonogo.types.protocols import Table
+
+ABSENT = "(none)"  # the slice of rows whose value is null
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Partition:
+    """The rows of a table told apart by one column."""
+
+    column: str
+    labels: tuple[str, ...]  # "origin=JFK", "carrier=other (OO+HA)"
+    group: IntArray  # (n,) code of each row's label
+    n_rows: tuple[int, ...]  # by label
+    n_units: tuple[int, ...]  # by label
+    min_units: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Values:
+    """The values of a column as they stand, before pooling."""
+
+    names: tuple[str, ...]
+    codes: IntArray
+    seen: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]  # (values, units): the unit has a row of that value
+
+
+def partition(slices: Table, unit: IntArray, slicing: Slicing) -> Partition:
+    """The rows by the values of that column; values of few units refused or pooled as the contract says.
+
+    unit: (n,) codes 0 … n_units − 1. Where pooled, every value below min_units goes into one slice, and after them the next smallest ones
+    until that slice has min_units units. Raises KeyError where the table has no such column.
+    """
+    values = _values(slices, unit, slicing.column)
+    pooled = _pool(values.seen, slicing.min_units) if slicing.small == "pool" else ()
+    kept = tuple(v for v in range(len(values.names)) if v not in pooled)
+    names = [values.names[v] for v in kept]
+    target = np.full(len(values.names), len(kept), dtype=np.int64)
+    target[list(kept)] = np.arange(len(kept))
+    seen = [values.seen[v] for v in kept]
+    if pooled:
+        names.append(f"other ({'+'.join(values.names[v] for v in pooled)})")
+        seen.append(values.seen[list(pooled)].any(axis=0))
+    group = target[values.codes]
+    return Partition(
+        column=slicing.column,
+        labels=tuple(f"{slicing.column}={name}" for name in names),
+        group=group,
+        n_rows=tuple(np.bincount(group, minlength=len(names)).tolist()),
+        n_units=tuple(int(s.sum()) for s in seen),
+        min_units=slicing.min_units,
+    )
+
+
+def _values(slices: Table, unit: IntArray, column: str) -> _Values:
+    cells = [ABSENT if cell is None else str(cell) for cell in slices.column(column).unique().to_pylist()]
+    order = sorted(range(len(cells)), key=cells.__getitem__)
+    encoded = slices.column(column).combine_chunks().dictionary_encode(null_encoding="encode")
+    place = np.empty(len(cells), dtype=np.int64)
+    place[order] = np.arange(len(cells))
+    codes = place[np.asarray(encoded.indices.to_numpy(zero_copy_only=False), dtype=np.int64)] if len(cells) else np.zeros(0, dtype=np.int64)
+    n_units = int(unit.max(initial=-1)) + 1
+    seen = np.bincount(codes * n_units + unit, minlength=len(cells) * n_units).reshape(len(cells), n_units) > 0
+    return _Values(names=tuple(cells[i] for i in order), codes=codes, seen=seen)
+
+
+def _pool(seen: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], min_units: int) -> tuple[int, ...]:
+    """The values to pool, smallest first; none where every value stands on its own."""
+    n_units = seen.sum(axis=1)
+    by_size = sorted(range(len(seen)), key=lambda v: (int(n_units[v]), v))
+    pooled: list[int] = []
+    for value in by_size:
+        alone = n_units[value] >= min_units
+        if alone and (not pooled or seen[pooled].any(axis=0).sum() >= min_units):
+            break
+        pooled.append(value)
+    return tuple(pooled)
