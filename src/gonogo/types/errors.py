@@ -164,6 +164,12 @@ class FamilyUnknown(UserError):
     code = "GNG-C002"
 
 
+class BudgetSpent(UserError):
+    """A training that takes longer than budget.training_s: half a model is no model, and would not repeat."""
+
+    code = "GNG-T001"
+
+
 class DataError(UserError):
     """The data cannot be what the contract says."""
 
