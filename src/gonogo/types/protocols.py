@@ -59,9 +59,12 @@ class Learner(Protocol):
 class Metric(Protocol):
     """A figure that is Σvalue / Σweight over rows."""
 
-    name: str
-    measured_in: str
-    better: str  # "higher" | "lower"
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def measured_in(self) -> str: ...  # noqa: D102
+    @property
+    def better(self) -> str: ...  # noqa: D102  "higher" | "lower"
 
     def score(self, predictions: Table, outcomes: Table) -> UnitScores:
         """Row by row. Refuses (ValueError) an empty table and NaN."""
@@ -70,9 +73,12 @@ class Metric(Protocol):
 class Statistic(Protocol):
     """A figure that is no ratio of sums: AUC, a calibration error, a quantile. Resampled by unit."""
 
-    name: str
-    measured_in: str
-    better: str
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def measured_in(self) -> str: ...  # noqa: D102
+    @property
+    def better(self) -> str: ...  # noqa: D102  "higher" | "lower"
 
     def prepare(self, predictions: Table, outcomes: Table) -> Callable[[Weights], float | None]:
         """A function from row weights (n,) to the figure; sorts once. None where it is undefined, e.g. one class only."""
