@@ -1,1 +1,1 @@
-"""cli"""
+"""The command line: a command is parse, one workflow call, print."""

@@ -1,0 +1,43 @@
+# `make demo` and `make test` do everything on a machine that has Python 3.11 or later, make and the package index.
+PYTHON ?= python3
+BIN := .venv/bin
+FLAGS ?=
+
+.PHONY: demo test lint types floors unit snippets proof bench clean setup lock
+
+demo: .venv/demo.stamp          ## the main job on the real flights: a verdict, its reasons, a page
+	@$(BIN)/gonogo run examples/flights; code=$$?; if [ $$code -gt 1 ]; then exit $$code; fi
+
+setup: .venv/dev.stamp
+
+test: .venv/dev.stamp           ## lint, types, floors, tests and the snippets of the docs
+	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/ruff format --check src tests benchmarks examples
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n 2 -m "not slow" $(FLAGS)
+
+proof: .venv/dev.stamp          ## the longer proofs: simulations, kills, generated cases
+	$(BIN)/pytest -n 2 -m slow $(FLAGS)
+	$(BIN)/python benchmarks/coverage.py
+
+bench: .venv/dev.stamp          ## every figure beside its peer, in one interleaved run
+	$(BIN)/python benchmarks/run_all.py
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=24"
+
+.venv/demo.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[demo]"
+	@touch $@
+
+.venv/dev.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@ .venv/demo.stamp
+
+clean:
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+lock: setup                     ## write down the versions that are installed now
+	(head -1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | grep "==" | grep -v -i -E "^(pip|setuptools|wheel)=") > constraints.new && mv constraints.new constraints.txt

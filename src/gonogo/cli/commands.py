@@ -1,0 +1,153 @@
+"""What does each command call, and what does it print?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from gonogo.cli import text
+from gonogo.cli.progress import Progress
+from gonogo.types.errors import UsageError
+from gonogo.types.record import to_json
+
+
+def init(options: Namespace) -> int:
+    """Write a first contract."""
+    from gonogo.workflow.init import init as write
+
+    path = write(Path(options.folder), [Path(p) for p in options.data], name=options.name)
+    print(f"{path}\nnext: read it, then gonogo run {options.folder}")
+    return 0
+
+
+def run(options: Namespace) -> int:
+    """The main job."""
+    from gonogo.workflow.run import run as go
+
+    with Progress(sys.stderr) as progress:
+        result = go(options.folder, progress=progress)
+    print(json.dumps(result.as_record(), indent=2) if options.json else text.run(result, options.folder))
+    return 0 if result.verdict.go else 1
+
+
+def snapshot(options: Namespace) -> int:
+    """The first step alone."""
+    from gonogo.workflow.snapshot import snapshot as take
+
+    with Progress(sys.stderr) as progress:
+        record = take(options.folder, progress=progress)
+    return _print(record, text.snapshot, options)
+
+
+def train(options: Namespace) -> int:
+    """The steps up to a candidate."""
+    from gonogo.workflow.train import train as fit
+
+    with Progress(sys.stderr) as progress:
+        record = fit(options.folder, progress=progress)
+    return _print(record, text.candidate, options)
+
+
+def measure(options: Namespace) -> int:
+    """The steps up to evidence."""
+    from gonogo.workflow.measure import measure as gather
+
+    with Progress(sys.stderr) as progress:
+        record = gather(options.folder, progress=progress)
+    return _print(record, text.evidence, options)
+
+
+def decide(options: Namespace) -> int:
+    """The steps up to a verdict."""
+    from gonogo.workflow.decide import decide as reach
+
+    with Progress(sys.stderr) as progress:
+        verdict = reach(options.folder, progress=progress)
+    _print(verdict, text.verdict, options)
+    return 0 if verdict.go else 1
+
+
+def page(options: Namespace) -> int:
+    """The page of a verdict."""
+    from gonogo.workflow.page import page as write
+
+    print(write(options.folder, options.verdict))
+    return 0
+
+
+def predict(options: Namespace) -> int:
+    """A file in, a file out."""
+    from gonogo.workflow.predict import predict as score
+
+    scored = score(options.folder, Path(options.rows), Path(options.out), candidate=options.candidate)
+    print(f"{scored.n_rows:,} rows scored by candidate {text.short(scored.candidate)} → {scored.path}")
+    return 0
+
+
+def waive(options: Namespace) -> int:
+    """Accept a finding."""
+    from gonogo.workflow.waive import waive as accept
+
+    entry = accept(
+        options.folder, options.code, where=options.where, name=options.name, reason=options.reason, until=_moment(options.until)
+    )
+    print(f"entry {entry.seq}: {options.code} at {options.where} is waived by {options.name}\nnext: gonogo run {options.folder}")
+    return 0
+
+
+def ledger_verify(options: Namespace) -> int:
+    """Is every entry as it was written?"""
+    from gonogo.workflow.ledger import verify
+
+    verified = verify(options.folder, head=options.head)
+    print(f"{verified.n:,} entries, unbroken\nhead {verified.head}")
+    if options.head is None:
+        print("keep this head elsewhere: `gonogo ledger verify --head HASH` then also finds a ledger that was cut off")
+    return 0
+
+
+def ledger_list(options: Namespace) -> int:
+    """Every entry, oldest first."""
+    from gonogo.workflow.ledger import entries
+
+    found = entries(options.folder)
+    print(json.dumps([to_json(e) for e in found], indent=2) if options.json else text.entries(found))
+    return 0
+
+
+def replay(options: Namespace) -> int:
+    """Decide an old verdict again."""
+    from gonogo.workflow.replay import replay as again
+
+    replayed = again(options.verdict, folder=options.folder)
+    if options.json:
+        print(json.dumps({"verdict": replayed.digest, "same_bytes": True, "n_bytes": replayed.n_bytes}, indent=2))
+    else:
+        print(f"{'GO' if replayed.verdict.go else 'NO-GO'}  {text.short(replayed.digest)}  the same {replayed.n_bytes:,} bytes again")
+    return 0
+
+
+def explain(options: Namespace) -> int:
+    """What a code means."""
+    from gonogo.workflow.explain import explain as look_up
+
+    print(look_up(options.code))
+    return 0
+
+
+def _print(record: Any, as_text: Any, options: Namespace) -> int:
+    print(json.dumps(to_json(record), indent=2) if options.json else as_text(record))
+    return 0
+
+
+def _moment(given: str | None) -> datetime | None:
+    if given is None:
+        return None
+    try:
+        return datetime.fromisoformat(given)
+    except ValueError:
+        raise UsageError(f"'{given}' is no moment.", expected="ISO 8601 with a zone, e.g. 2026-01-31T00:00:00Z", where="--until") from None

@@ -1,0 +1,134 @@
+"""Which command was asked for, and how does it end?
+
+Exit status: 0 go or done, 1 no-go, 2 wrong usage, contract or data, 3 gonogo or its surroundings failed. Data goes to stdout, talk to
+stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from gonogo import __version__
+from gonogo.cli import commands
+from gonogo.types.errors import GonogoError, HouseError, StorageFailed, UsageError
+
+DONE, NO_GO = 0, 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        options = _parser().parse_args(given)
+        return int(options.run(options))
+    except GonogoError as error:
+        return _report(error, as_json="--json" in given)
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except KeyboardInterrupt:
+        return _report(
+            HouseError("Stopped by hand.", next="run it again: it goes on from the last finished step"), as_json="--json" in given
+        )
+    except (OSError, MemoryError) as error:
+        return _report(_of_surroundings(error), as_json="--json" in given)
+    except Exception as error:  # the last door: a person gets a record, never a traceback
+        return _report(_unforeseen(error), as_json="--json" in given)
+
+
+def _report(error: GonogoError, *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"error": error.as_record()}, indent=2))
+    else:
+        print(error, file=sys.stderr)
+    return error.exit_status
+
+
+def _of_surroundings(error: OSError | MemoryError) -> GonogoError:
+    if isinstance(error, MemoryError):
+        return StorageFailed("There is not enough memory.", found=str(error), next="free memory, or use a smaller table")
+    return StorageFailed(error.strerror or str(error), found=type(error).__name__, where=str(error.filename or ""))
+
+
+def _unforeseen(error: Exception) -> GonogoError:
+    if os.environ.get("GONOGO_TRACEBACK"):
+        traceback.print_exception(error)
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return HouseError(
+        "gonogo itself failed; nothing was decided.",
+        found=f"{type(error).__name__}: {error}",
+        where=f"{last.filename}:{last.lineno}",
+        next="GONOGO_TRACEBACK=1 shows where; please report it with the contract",
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, where=self.prog, next=f"{self.prog} --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="gonogo", description="From raw events to production traffic, on evidence.")
+    parser.add_argument("--version", action="version", version=f"gonogo {__version__}")
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    init = _verb(verbs, "init", "write a first contract for your own file", commands.init)
+    init.add_argument("folder", metavar="FOLDER", help="where to write contract.toml")
+    init.add_argument("--data", metavar="FILE", nargs="+", required=True, help="Parquet, CSV, JSON lines or Arrow")
+    init.add_argument("--name", help="the contract's name; default: the folder's")
+    for name, does, run in (
+        ("run", "go the whole way: from raw events to a verdict and a page", commands.run),
+        ("snapshot", "read, check, label and split the data, and build the features", commands.snapshot),
+        ("train", "fit the learners and choose one on the validate table", commands.train),
+        ("measure", "measure the candidate against the champion on the test table", commands.measure),
+        ("decide", "ask every gate of the contract", commands.decide),
+    ):
+        _json(_folder(_verb(verbs, name, does, run)))
+    page = _folder(_verb(verbs, "page", "write the page of a verdict", commands.page))
+    page.add_argument("--verdict", default="", help="a digest or its first digits; default: the newest")
+    predict = _folder(_verb(verbs, "predict", "score a file, row by row, in its order", commands.predict))
+    predict.add_argument("--in", dest="rows", metavar="FILE", required=True, help="rows with the columns of the contract's row source")
+    predict.add_argument("--out", metavar="FILE", required=True, help="Parquet to write: the keys and the predictions")
+    predict.add_argument("--candidate", default="", help="a digest; default: the champion, else the candidate of a GO")
+    waive = _folder(_verb(verbs, "waive", "accept a finding, with a name and a reason", commands.waive))
+    waive.add_argument("--code", required=True, help="the finding's code")
+    waive.add_argument("--where", required=True, help="the finding's place, as it is printed")
+    waive.add_argument("--name", required=True, help="who answers for it")
+    waive.add_argument("--reason", required=True, help="why it is acceptable")
+    waive.add_argument("--until", help="when it ends, e.g. 2026-01-31T00:00:00Z")
+    ledger = verbs.add_parser("ledger", help="verify or list what was recorded", description="verify or list what was recorded")
+    ledger_verbs = ledger.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    verify = _folder(_verb(ledger_verbs, "verify", "is every entry as it was written?", commands.ledger_verify))
+    verify.add_argument("--head", help="a head kept elsewhere: finds a ledger that was cut off")
+    _json(_folder(_verb(ledger_verbs, "list", "every entry, oldest first", commands.ledger_list)))
+    replay = _json(_verb(verbs, "replay", "decide an old verdict again and compare bytes", commands.replay))
+    replay.add_argument("verdict", metavar="VERDICT", help="a digest, or its first six or more digits")
+    replay.add_argument("--folder", default=".", help="the folder of its ledger; default: here")
+    explain = _verb(verbs, "explain", "what a code means, or every key of the contract", commands.explain)
+    explain.add_argument("code", metavar="CODE|contract")
+    return parser
+
+
+def _verb(verbs: Any, name: str, does: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = verbs.add_parser(name, help=does, description=does)
+    command.set_defaults(run=run)
+    return command
+
+
+def _folder(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    command.add_argument("folder", metavar="FOLDER", nargs="?", default=".", help="the folder of contract.toml; default: here")
+    return command
+
+
+def _json(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    command.add_argument("--json", action="store_true", help="print the record that the text shows")
+    return command
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""How does a record read in a terminal? The answer first, then the evidence, then the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gonogo.types.candidate import Candidate
+from gonogo.types.entry import Entry
+from gonogo.types.evidence import Estimate, Evidence
+from gonogo.types.record import Digest
+from gonogo.types.snapshot import Finding, FindingStatus, Snapshot
+from gonogo.types.verdict import SEVERITY, Ruling, Status, Verdict
+
+if TYPE_CHECKING:
+    from gonogo.workflow.run import Run
+
+_WORD = {Status.INCONCLUSIVE: "inconclusive", Status.MISSING: "no evidence"}
+
+
+def short(digest: Digest) -> str:
+    """The digits a person types."""
+    return digest.removeprefix("sha256:")[:12]
+
+
+def run(result: Run, folder: str) -> str:
+    """The verdict, its rulings, what was left out, and the next step."""
+    digests = result.digests
+    head = (
+        f"{_answer(result.verdict)}  {result.contract_name}  candidate {short(digests['candidate'])}"
+        f"  against {result.champion_is} {short(digests['champion'])}  verdict {short(digests['verdict'])}"
+    )
+    rows = "  ".join(f"{name} {n:,}" for name, n in result.rows.items() if name != "dropped")
+    out = ", ".join(f"{n:,} {reason}" for reason, n in result.dropped.items())
+    lines = [head, *_rulings(result.verdict.rulings), *_findings(result.findings), "", f"rows: {rows}", f"left out: {out or 'none'}"]
+    return "\n".join([*lines, f"page: {result.page}", f"next: {_next(result, folder)}"])
+
+
+def verdict(record: Verdict) -> str:
+    """The verdict and its rulings."""
+    return "\n".join([f"{_answer(record)}  candidate {short(record.candidate)}", *_rulings(record.rulings)])
+
+
+def snapshot(record: Snapshot) -> str:
+    """The tables of a snapshot, and what its checks found."""
+    tables = [
+        (f"  {name}", f"{t.n_rows:,} rows", f"{t.n_units:,} units", f"{t.decided_from} … {t.decided_until}")
+        for name, t in record.tables.items()
+    ]
+    clean = sum(f.status is FindingStatus.CLEAN for f in record.findings)
+    dropped = [f"  left out: {d.n_rows:,} {d.reason}" for d in record.dropped]
+    notable = [f for f in record.findings if f.status is not FindingStatus.CLEAN]
+    head = f"snapshot as of {record.as_of}: {len(record.inputs)} inputs, {clean} checks clean"
+    return "\n".join([head, *aligned(tables), *dropped, *_findings(notable)])
+
+
+def candidate(record: Candidate) -> str:
+    """The trials, and which was chosen."""
+    trials = [
+        (
+            "  *" if t.chosen else "   ",
+            t.learner,
+            "refused" if t.score is None else f"{t.score:.6g} {t.measured_in}",
+            t.note,
+        )
+        for t in record.trials
+    ]
+    return "\n".join([f"candidate: {record.learner}, seed {record.seed}", *aligned(trials)])
+
+
+def evidence(record: Evidence) -> str:
+    """The figures on the whole table."""
+    whole = [e for e in record.estimates if not e.slice]
+    head = f"{record.table}: {record.n_rows:,} rows of {record.n_units:,} units, against the {record.champion_is}"
+    return "\n".join([head, *aligned([_estimate(e) for e in whole])])
+
+
+def entries(records: Sequence[Entry]) -> str:
+    """One line an entry."""
+    lines = [(str(e.seq), e.at.strftime("%Y-%m-%d %H:%M:%SZ"), e.by, e.kind, short(str(e.body.get(e.kind, "")))) for e in records]
+    return "\n".join(aligned(lines)) or "the ledger is empty"
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns as wide as their widest cell; the last is left as it is.
+
+    >>> aligned([("a", "b"), ("ccc", "d")])
+    ['a    b', 'ccc  d']
+    """
+    if not rows:
+        return []
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _answer(record: Verdict) -> str:
+    return "GO" if record.go else "NO-GO"
+
+
+def _rulings(rulings: Sequence[Ruling]) -> list[str]:
+    worst_first = sorted(rulings, key=lambda r: -SEVERITY.index(r.status))
+    return aligned([_ruling(r) for r in worst_first]) or ["  no evidence  the contract has no gate: without one there is no GO"]
+
+
+def _ruling(ruling: Ruling) -> tuple[str, ...]:
+    return (
+        f"  {_WORD.get(ruling.status, ruling.status.value)}",
+        f"{ruling.metric}  {ruling.slice}".rstrip(),
+        figure(ruling.value, ruling.low, ruling.high, ruling.measured_in),
+        "" if ruling.limit is None else f"limit {ruling.limit:g}",
+        f"{ruling.n_units:,} units" if ruling.n_units else "",
+        ruling.sentence if ruling.status is not Status.PASS else ruling.gate,
+    )
+
+
+def _estimate(estimate: Estimate) -> tuple[str, ...]:
+    low, high = (None, None) if estimate.interval is None else (estimate.interval.low, estimate.interval.high)
+    return (
+        f"  {estimate.metric}",
+        estimate.of.value,
+        estimate.refused or figure(estimate.value, low, high, estimate.measured_in),
+        f"{estimate.n_units:,} units",
+    )
+
+
+def figure(value: float | None, low: float | None, high: float | None, unit: str) -> str:
+    """A figure with its interval and unit, to the digits that the interval supports.
+
+    >>> figure(0.43215, 0.41, 0.4512, "nats")
+    '0.432 [0.410, 0.451] nats'
+    """
+    if value is None:
+        return "–"
+    digits = _digits(high - low) if low is not None and high is not None else 4
+    interval = "" if low is None or high is None else f" [{low:.{digits}f}, {high:.{digits}f}]"
+    return f"{value:.{digits}f}{interval} {unit}".rstrip()
+
+
+def _digits(width: float) -> int:
+    """Decimals that show the width of an interval to two digits, at most eight."""
+    digits = 0
+    while digits < 8 and 0 < width * 10**digits < 10:
+        digits += 1
+    return digits
+
+
+def _findings(findings: Sequence[Finding]) -> list[str]:
+    rows = [(f"  {f.status.value}", f.code, f.where, f.sentence) for f in findings if f.status is not FindingStatus.NOTE]
+    notes = sum(f.status is FindingStatus.NOTE for f in findings)
+    return [*(["", "findings:"] if rows else []), *aligned(rows), *([f"  {notes} notes on the page"] if notes else [])]
+
+
+def _next(result: Run, folder: str) -> str:
+    if result.verdict.go:
+        return f"read the page, then keep the verdict: gonogo replay {short(result.digests['verdict'])} --folder {folder}"
+    blocking = [f for f in result.findings if f.status is FindingStatus.OPEN]
+    if blocking:
+        return f"gonogo explain {blocking[0].code}"
+    worst = max(result.verdict.rulings, key=lambda r: SEVERITY.index(r.status), default=None)
+    return "add a [[gates]] table to the contract" if worst is None else f"look at '{worst.gate}' on the page"

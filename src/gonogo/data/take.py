@@ -1,0 +1,137 @@
+"""What did the data look like, as it could be known at that time?
+
+Sources are read and pinned, rows labelled, split and given their features; every check leaves a finding. Nothing here knows what kind of
+problem it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gonogo.data import features, labels, leakage, proof, schema, sources, splits, tables
+from gonogo.data.connection import open_connection
+from gonogo.types.contract import Contract
+from gonogo.types.protocols import Examples
+from gonogo.types.record import Digest
+from gonogo.types.snapshot import Dropped, Snapshot, SourcePin, TablePin
+
+if TYPE_CHECKING:
+    import duckdb
+
+TABLES = ("train", "validate", "test")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Read:
+    """Sources read into a connection, and pinned by content."""
+
+    connection: duckdb.DuckDBPyConnection
+    pins: tuple[SourcePin, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taken:
+    """A snapshot before it is stored: the record without its findings' last word, and its tables."""
+
+    snapshot: Snapshot
+    tables: Mapping[str, Examples] = field(repr=False)
+
+
+def read(contract: Contract, *, folder: Path) -> Read:
+    """The sources of a contract as they are now."""
+    connection = open_connection(threads=contract.threads)
+    return Read(connection=connection, pins=sources.read_sources(contract, folder=folder, connection=connection))
+
+
+def take(
+    contract: Contract,
+    opened: Read,
+    *,
+    contract_part: Digest,
+    put: Callable[[bytes], Digest],
+    last: Snapshot | None,
+    workspace: Path | None,
+    progress: Callable[[str], None] = lambda doing: None,
+) -> Taken:
+    """The snapshot of what was read, its tables stored through `put`."""
+    connection = opened.connection
+    progress("checks the sources")
+    source_findings, profile = schema.check_sources(contract, connection, last=last)
+    progress("labels and splits the rows")
+    labelled = labels.label(contract, connection)
+    split_dropped = splits.split(contract, connection)
+    progress("computes the features")
+    plan = features.plan(contract, connection)
+    rows = _rows(connection)
+    inputs = features.compute(plan, connection, rows, workspace=workspace)
+    progress("proves them against the online state")
+    proved = proof.prove(plan, connection, rows, inputs, seed=contract.seed, sample=256)
+    progress("looks for leaks")
+    leaks = leakage.check_leakage(contract, plan.request_columns, connection)
+    parts = {name: _examples(contract, rows, inputs, name) for name in TABLES}
+    snapshot = Snapshot(
+        contract_part=contract_part,
+        as_of=contract.as_of,
+        sources=opened.pins,
+        inputs=plan.inputs,
+        keys=contract.rows.key,
+        slices=_slice_names(contract),
+        tables={name: _pin(part, put) for name, part in parts.items()},
+        dropped=_merged(labelled.dropped, split_dropped),
+        findings=(*source_findings, *proved.findings, *leaks),
+        facts={"labels": labelled.facts, "proof": proved.facts, "profile": profile},
+    )
+    return Taken(snapshot=snapshot, tables=parts)
+
+
+def _rows(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """The rows that fell into a table, in their order; the others were counted and need no features."""
+    return connection.sql("select * from rows where gng_table is not null order by gng_row").to_arrow_table()
+
+
+def _examples(contract: Contract, rows: pa.Table, inputs: pa.Table, name: str) -> Examples:
+    at = pc.equal(rows.column("gng_table"), name)
+    rows, inputs = rows.filter(at), inputs.filter(at)
+    outcomes = {"unit": rows.column("gng_unit"), "decided_at": rows.column("gng_decided_at")}
+    outcomes |= {column: rows.column(f"gng_y_{column}") for column in sorted(contract.outcome.columns)}
+    sliced = {
+        column: tables.as_text(rows.column(column) if column in rows.column_names else inputs.column(column))
+        for column in _slice_names(contract)
+    }
+    return tables.examples(keys=rows.select(list(contract.rows.key)), inputs=inputs, outcomes=pa.table(outcomes), slices=pa.table(sliced))
+
+
+def _slice_names(contract: Contract) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(s.column for s in contract.slices))
+
+
+def _pin(part: Examples, put: Callable[[bytes], Digest]) -> TablePin:
+    decided = part.outcomes.column("decided_at")
+    ends: Any = pc.min_max(decided).as_py()
+    return TablePin(
+        blob=put(tables.to_parquet(part)),
+        n_rows=part.outcomes.num_rows,
+        n_units=pc.count_distinct(part.outcomes.column("unit")).as_py(),
+        decided_from=_moment(ends["min"]),
+        decided_until=_moment(ends["max"]),
+    )
+
+
+def _moment(us: int) -> str:
+    return (_EPOCH + timedelta(microseconds=us)).isoformat().replace("+00:00", "Z")
+
+
+def _merged(*many: tuple[Dropped, ...]) -> tuple[Dropped, ...]:
+    """One line per reason, in the order in which the reasons came up."""
+    counts: dict[str, int] = {}
+    for dropped in (d for group in many for d in group):
+        counts[dropped.reason] = counts.get(dropped.reason, 0) + dropped.n_rows
+    return tuple(Dropped(reason=reason, n_rows=n) for reason, n in counts.items() if n)

@@ -1,0 +1,51 @@
+"""Was this step already done with the same inputs?
+
+Every step has a key: the digest of all it depends on, gonogo's own code included. A finished step is an entry in the ledger that holds its
+key; a step that finds its key there is not run again. What is killed before its entry is written leaves nothing but scratch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from gonogo.ledger import registry
+from gonogo.types.record import Digest, digest
+from gonogo.workflow.workspace import Workspace
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Done:
+    """A finished step: the entry's body, and how long it took when it ran."""
+
+    digest: Digest
+    seconds: float
+    repeated: bool  # False: found in the ledger, nothing was computed
+
+
+def once(
+    workspace: Workspace,
+    kind: str,
+    depends_on: dict[str, Any],
+    work: Callable[[], R],
+    facts: Callable[[R], dict[str, Any]] = lambda record: {},
+) -> Done:
+    """The record of this step: from the ledger where its key stands there, else made, stored and appended.
+
+    work: makes the record. facts: plain JSON that the entry says beside the record's digest.
+    """
+    key = digest({"kind": kind, **depends_on})
+    entry = registry.last(workspace.ledger.entries(kind), kind, key=key)
+    if entry is not None and workspace.blobs.has(entry.body[kind]):
+        return Done(digest=entry.body[kind], seconds=entry.body["seconds"], repeated=False)
+    started = time.perf_counter()
+    record = work()
+    stored = workspace.records.put(record)
+    seconds = round(time.perf_counter() - started, 3)
+    body = {"contract": workspace.contract.name, "key": key, kind: stored, "seconds": seconds, **facts(record)}
+    workspace.ledger.append(kind, body)
+    return Done(digest=stored, seconds=seconds, repeated=True)

@@ -1,0 +1,26 @@
+"""Waive a finding: who accepts it, and why. The finding stays on the page; the gate on findings no longer counts it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from gonogo.types.entry import Entry
+from gonogo.types.errors import UsageError
+from gonogo.workflow.workspace import open_workspace
+
+
+def waive(folder: Path | str, code: str, *, where: str, name: str, reason: str, until: datetime | None = None) -> Entry:
+    """The entry that waives the findings of this code at this place, until a moment or until it is withdrawn.
+
+    where: as the finding says it, e.g. "features.air_time". name: the person who answers for it.
+    Raises UsageError for an empty name, place or reason, and for a naive moment.
+    """
+    for what, text in (("code", code), ("where", where), ("name", name), ("reason", reason)):
+        if not text.strip():
+            raise UsageError(f"A waiver needs a {what}.", found="nothing", expected="who waives what, where, and why")
+    if until is not None and until.tzinfo is None:
+        raise UsageError("The end of a waiver has no time zone.", found=until.isoformat(), expected="e.g. 2026-01-31T00:00:00Z")
+    workspace = open_workspace(folder)
+    body = {"contract": workspace.contract.name, "code": code, "where": where, "name": name, "reason": reason}
+    return workspace.ledger.append("waiver", body | ({} if until is None else {"until": until.isoformat()}))

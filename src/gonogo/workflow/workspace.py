@@ -1,0 +1,101 @@
+"""What does a folder hold: its contract, its stored records and its ledger?"""
+
+from __future__ import annotations
+
+import getpass
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from gonogo.types.contract import Contract
+from gonogo.types.record import Digest, digest, to_json
+
+if TYPE_CHECKING:
+    from gonogo.backends.files import FileBlobs
+    from gonogo.ledger.ledger import Ledger
+    from gonogo.ledger.records import Records
+
+Progress: TypeAlias = Callable[[str, str], None]  # told (step, what it is doing) as work goes on
+
+STATE = ".gonogo"  # beside contract.toml; everything gonogo writes lies in it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workspace:
+    """An opened folder."""
+
+    folder: Path
+    contract: Contract
+    contract_digest: Digest
+    blobs: FileBlobs
+    records: Records
+    ledger: Ledger
+    progress: Progress
+
+    @property
+    def scratch(self) -> Path:
+        """A place for intermediate files; anything in it may be deleted."""
+        path = self.folder / STATE / "scratch"
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+def open_workspace(folder: Path | str, *, progress: Progress | None = None) -> Workspace:
+    """The folder's contract, read and refused as a whole if any part is wrong, with its stores opened."""
+    from gonogo.workflow.contract import read_contract_file
+
+    folder = Path(folder)
+    contract = read_contract_file(folder / "contract.toml")
+    blobs, records, ledger = open_stores(folder)
+    return Workspace(
+        folder=folder,
+        contract=contract,
+        contract_digest=digest(contract),
+        blobs=blobs,
+        records=records,
+        ledger=ledger,
+        progress=progress or (lambda step, doing: None),
+    )
+
+
+def open_stores(folder: Path | str) -> tuple[FileBlobs, Records, Ledger]:
+    """The stores of a folder; its contract need not be readable, so that old verdicts can be replayed without it."""
+    from gonogo.backends.files import FileBlobs
+    from gonogo.backends.sqlite import SqliteLog
+    from gonogo.ledger.ledger import Ledger
+    from gonogo.ledger.records import Records
+
+    state = Path(folder) / STATE
+    blobs = FileBlobs(state / "blobs")
+    return blobs, Records(blobs), Ledger(SqliteLog(state / "ledger.sqlite"), by=who(), now=lambda: datetime.now(UTC))
+
+
+def who() -> str:
+    """Who acts, as the ledger names them: user@host."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # no such user in the system's table, as in some containers
+        user = "unknown"
+    return f"{user}@{platform.node() or 'unknown'}"
+
+
+_DATA = ("gonogo", "unit", "as_of", "seed", "sources", "rows", "outcome", "features", "split", "slices", "family")
+_TRAINING = (*_DATA, "learners", "select_by", "budget")
+
+
+def data_part(contract: Contract) -> Digest:
+    """The digest of what shapes the data: a changed gate leaves it alone."""
+    return _part(contract, _DATA)
+
+
+def training_part(contract: Contract) -> Digest:
+    """The digest of what shapes the data and the candidate."""
+    return _part(contract, _TRAINING)
+
+
+def _part(contract: Contract, names: tuple[str, ...]) -> Digest:
+    whole: Any = to_json(contract)
+    return digest({name: whole[name] for name in names})
