@@ -99,6 +99,7 @@ class SqliteLog:
         with storage_errors(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
         with _translated(self._path), closing(self._connect("rwc")) as connection:
+            _set_up(connection, read_only=False)
             connection.execute("BEGIN IMMEDIATE")
             # Another process may have created it since; then this does nothing.
             if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
@@ -116,28 +117,25 @@ class SqliteLog:
             raise LedgerRefused(
                 "There is no ledger here.", found="no such file", where=str(self._path), next="gonogo run FOLDER writes the first entries"
             )
-        with _translated(self._path), closing(self._open()) as connection:
+        with _translated(self._path), closing(self._connect("rw")) as connection:
+            _set_up(connection, read_only=self._read_only)
             _check_schema(connection, self._path)
             yield connection
 
-    def _open(self) -> sqlite3.Connection:
-        if not self._read_only:
-            return self._connect("rw")
-        try:
-            # A reader that may write finishes the rollback of a killed writer; one that may not opens as it can.
-            connection = self._connect("rw")
-        except sqlite3.OperationalError:
-            connection = self._connect("ro")
-        connection.execute("PRAGMA query_only = ON")
-        return connection
-
     def _connect(self, mode: str) -> sqlite3.Connection:
+        # "rw" opens a file that is write-protected for reading only. A reader that may write has it too: it can then finish the
+        # rollback that a killed writer left, which "ro" cannot.
         address = f"{self._path.absolute().as_uri()}?mode={mode}"
         connection = sqlite3.connect(address, uri=True, timeout=self._timeout_s, isolation_level=None)
         connection.text_factory = _text
-        connection.execute("PRAGMA journal_mode = TRUNCATE")
-        connection.execute("PRAGMA synchronous = FULL")
         return connection
+
+
+def _set_up(connection: sqlite3.Connection, *, read_only: bool) -> None:
+    connection.execute("PRAGMA journal_mode = TRUNCATE")
+    connection.execute("PRAGMA synchronous = FULL")
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
 
 
 _OLDEST = f"SELECT {_COLUMNS} FROM entries WHERE seq >= ? ORDER BY seq LIMIT ?"
@@ -173,6 +171,8 @@ def _translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _as_gonogo(error, path) from error
+    except UnicodeDecodeError as error:  # SQLite quotes a damaged schema in its own message
+        raise _broken(path, "a schema that is no text") from error
 
 
 def _as_gonogo(error: sqlite3.Error, path: Path) -> GonogoError:
