@@ -85,12 +85,17 @@ def group_events(codes: Codes, n_entities: int, event_time: Ints, known_at: Ints
 
     codes: (rows,) entity of each event, shared with the labels; below 0 matches nothing.
     """
-    starts, order = kernels.group(codes, n_entities)
+    starts, order = kernels.group(_own(codes), n_entities)
     when, known = event_time[order], known_at[order]
     moved, n_moved = kernels.sort_groups(starts, when, known, _NO_FLAGS)
     if n_moved:
         order, when, known = order[moved], when[moved], known[moved]
     return Grouped(starts=starts, order=order, event_time=when, known_at=known, ties=_ties(starts, when, known))
+
+
+def _own(codes: Codes) -> Codes:
+    # a read-only array is another type to the compiler, and would cost a compilation of its own
+    return np.require(codes, np.int32, ["C", "W"])
 
 
 def _ties(starts: Ints, event_time: Ints, known_at: Ints) -> Ints:
@@ -180,7 +185,7 @@ def _leavings(starts: Ints, valid_from: Ints, until: Ints) -> tuple[Ints, Ints]:
 
 def group_labels(codes: Codes, n_entities: int, decided_at: Ints) -> Labels:
     """Labels by entity and time; those without an entity (code < 0) get the answer of no events."""
-    starts, order = kernels.group(codes, n_entities)
+    starts, order = kernels.group(_own(codes), n_entities)
     time = decided_at[order]
     moved, n_moved = kernels.sort_groups(starts, time, time, _NO_FLAGS)
     if n_moved:

@@ -1,0 +1,129 @@
+"""What is a SQL expression of the contract for given rows: a whole table, or the one that is asked about now?
+
+Batch and online evaluate the same text, over columns of the same types, in the same engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gonogo.data.planning import EventSource, Plan, RequestFeature, Value
+from gonogo.data.sql import failures_told, identifier, source_table
+from gonogo.data.values import check_finite
+from gonogo.types.errors import ColumnMissing, ScaleRefused
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+_HELD_SQL = {
+    "whole": "CAST(({sql}\n) AS BIGINT)",
+    "floating": "CAST(({sql}\n) AS DOUBLE) + 0.0",  # adding 0 turns -0.0 into 0.0 and changes nothing else
+    "decimal": "({sql}\n)",
+    "text": "CAST(({sql}\n) AS VARCHAR)",
+    "flag": "CAST(({sql}\n) AS BOOLEAN)",
+    "any": "({sql}\n)",
+}
+
+
+def held_sql(value: Value | RequestFeature) -> str:
+    """The expression with its result in the type in which it is held."""
+    return _HELD_SQL[value.held].format(sql=value.sql)
+
+
+def value_column(index: int) -> str:
+    """The name, in a table that was read, of the source's value of that index."""
+    return f"value {index}"
+
+
+def key_column(key: str) -> str:
+    """The name, in a table that was read, of a part of a key."""
+    return f"key {key}"
+
+
+def read_events(source: EventSource, connection: DuckDBPyConnection) -> pa.Table:
+    """The source as its streams need it: `event_time`, `known_at`, `retracted_at`, `sequence` where declared, keys and values."""
+    return _select(_event_items(source), source_table(source.name), connection, f"sources.{source.name}")
+
+
+def shape_events(source: EventSource, events: pa.Table, connection: DuckDBPyConnection) -> pa.Table:
+    """The same columns of events that are given as a table with the source's own columns."""
+    return _over_given(_event_items(source), source.columns, events, connection, f"sources.{source.name}")
+
+
+def shape_requests(plan: Plan, rows: pa.Table, connection: DuckDBPyConnection) -> pa.Table:
+    """One column per request-time feature, row for row.
+
+    Raises ScaleRefused where one is NaN or infinite: that is no value, and null is the word for none.
+    """
+    items = {request.name: held_sql(request) for request in plan.requests}
+    wanted = [column for request in plan.requests for column in request.columns]
+    shaped = _over_given(items, {column: plan.row_columns[column] for column in dict.fromkeys(wanted)}, rows, connection, "features")
+    for request in plan.requests:
+        if request.held == "floating":
+            check_finite(shaped[request.name], where=f"features.{request.name}", name=request.name)
+    return shaped
+
+
+class RequestQuery:
+    """The request-time features of one row at a time."""
+
+    def __init__(self, plan: Plan, connection: DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._requests = plan.requests
+        self._columns = tuple(dict.fromkeys(column for request in plan.requests for column in request.columns))
+        given = ", ".join(f"CAST(${i + 1} AS {plan.row_columns[c]}) AS {identifier(c)}" for i, c in enumerate(self._columns))
+        items = ", ".join(held_sql(request) for request in plan.requests)
+        self._sql = f"SELECT {items} FROM (SELECT {given or '0 AS nothing'})"
+
+    def __call__(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Feature → value. Raises ColumnMissing where the request lacks a column."""
+        if not self._requests:
+            return {}
+        for column in self._columns:
+            if column not in request:
+                raise ColumnMissing(f"the request has no {column}", where="request", expected=", ".join(self._columns))
+        with failures_told("request", sql=self._sql):
+            values = self._connection.execute(self._sql, [request[column] for column in self._columns]).fetchall()[0]
+        for feature, value in zip(self._requests, values, strict=True):
+            if isinstance(value, float) and not np.isfinite(value):
+                raise ScaleRefused(f"{feature.name} is {value}", where=f"features.{feature.name}", expected="a number or null")
+        return dict(zip((feature.name for feature in self._requests), values, strict=True))
+
+
+def _event_items(source: EventSource) -> dict[str, str]:
+    named = {"event_time": source.event_time, "known_at": source.known_at, "retracted_at": source.retracted_at, "sequence": source.sequence}
+    items = {name: identifier(column) for name, column in named.items() if column}
+    items |= {key_column(key): identifier(key) for key in source.keys}
+    return items | {value_column(i): held_sql(value) for i, value in enumerate(source.values)}
+
+
+def _over_given(items: Mapping[str, str], types: Mapping[str, str], rows: pa.Table, connection: DuckDBPyConnection, where: str) -> pa.Table:
+    import pyarrow as pa
+
+    if not items:
+        return pa.table({})
+    missing = [column for column in types if column not in rows.column_names]
+    if missing:
+        raise ColumnMissing(f"the rows have no {', '.join(missing)}", where=where, expected=", ".join(types))
+    given = rows.select(list(types)).append_column("gng_place", pa.array(np.arange(len(rows))))
+    connection.register("gng_given", given)
+    try:
+        cast = ", ".join(f"CAST({identifier(c)} AS {kind}) AS {identifier(c)}" for c, kind in types.items())
+        table = f"(SELECT gng_place{', ' if cast else ''}{cast} FROM gng_given)"
+        shaped = _select({**items, "gng_place": "gng_place"}, table, connection, where)
+    finally:
+        connection.unregister("gng_given")
+    place = np.asarray(shaped["gng_place"].combine_chunks())
+    if place.size and not (place[1:] > place[:-1]).all():  # the engine promises no order unless asked
+        shaped = shaped.take(np.argsort(place))
+    return shaped.drop_columns(["gng_place"])
+
+
+def _select(items: Mapping[str, str], table: str, connection: DuckDBPyConnection, where: str) -> pa.Table:
+    sql = f"SELECT {', '.join(f'{expression} AS {identifier(name)}' for name, expression in items.items())} FROM {table}"
+    with failures_told(where, sql=sql):
+        return connection.sql(sql).to_arrow_table()
