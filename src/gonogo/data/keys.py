@@ -1,0 +1,227 @@
+"""Which rows of two tables speak of the same entity, without ever holding both key columns in memory?
+
+A KeyTable learns the keys of one side (the labels) and gives each a dense code; the other side (the events) is looked up batch by
+batch and gets the same code, or ABSENT where its key was never learnt. Keys are compared by value, part by part: (1, 23) is not
+(12, 3), a null part matches nothing, and numbers above 2^53 keep every bit, for they never pass through float.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from gonogo.data.buckets import whole_numbers
+from gonogo.types.errors import ColumnMistyped
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Codes = NDArray[np.int32]
+Integers = NDArray[np.int64]
+
+ABSENT = -1
+DENSE = 8  # a table of value → code is direct where the range of values is at most this many times the number of rows
+
+
+def key_class(kind: pa.DataType) -> str:
+    """Which keys can be equal to each other: columns of one class. Raises ColumnMistyped for types without exact equality.
+
+    >>> import pyarrow as pa
+    >>> key_class(pa.int32()) == key_class(pa.int64()), key_class(pa.string())
+    (True, 'text')
+    """
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        return key_class(kind.value_type)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return "text"
+    if pa.types.is_integer(kind):
+        # the upper half of uint64 has the bits of negative numbers, and must not match them
+        return "unsigned 64-bit number" if pa.types.is_uint64(kind) else "whole number"
+    if pa.types.is_boolean(kind) or pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        return str(kind)
+    raise ColumnMistyped(
+        f"a key of type {kind} has no exact equality",
+        found=str(kind),
+        expected="whole numbers, text, booleans, dates or times",
+        next="cast it in the source's sql, e.g. to bigint or varchar",
+    )
+
+
+class KeyTable:
+    """Dense codes of the composite keys that one side holds."""
+
+    def __init__(self, columns: Sequence[pa.ChunkedArray]) -> None:
+        """Learn these keys.
+
+        columns: the parts of the key, of one length. Codes run from 0 to n_keys - 1; which key has which code means nothing.
+        """
+        self._parts = [_part_table(column) for column in columns]
+        codes = [_joined([part.codes(chunk) for chunk in column.chunks]) for part, column in zip(self._parts, columns, strict=True)]
+        self._joins: list[NumberCodes] = []
+        self.learnt = codes[0]  # (n,) the codes of the keys it learnt from
+        self.n_keys = self._parts[0].n_codes
+        for part, more in zip(self._parts[1:], codes[1:], strict=True):
+            pairs, missing = _pairs(self.learnt, more, part.n_codes)
+            self._joins.append(NumberCodes(pairs, missing))
+            self.learnt, self.n_keys = self._joins[-1].look_up(pairs, missing), self._joins[-1].n_codes
+
+    def codes(self, columns: Sequence[pa.Array]) -> Codes:
+        """(n,) the code of each key, ABSENT where it was never learnt or has a null part."""
+        codes = self._parts[0].codes(columns[0])
+        for part, join, column in zip(self._parts[1:], self._joins, columns[1:], strict=True):
+            codes = join.look_up(*_pairs(codes, part.codes(column), part.n_codes))
+        return codes
+
+
+def _joined(codes: list[Codes]) -> Codes:
+    return np.concatenate(codes) if len(codes) != 1 else codes[0]
+
+
+def _pairs(first: Codes, second: Codes, n_second: int) -> tuple[Integers, NDArray[np.bool_]]:
+    return first.astype(np.int64) * max(1, n_second) + second, (first == ABSENT) | (second == ABSENT)
+
+
+def _part_table(column: pa.ChunkedArray) -> _Text | _Whole:
+    return _Text(column) if key_class(column.type) == "text" else _Whole(column)
+
+
+class _Text:
+    """Codes of one text part: its place among the distinct values."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        self._values = _plain_text(column).unique().drop_null()
+        self.n_codes = len(self._values)
+
+    def codes(self, column: pa.Array) -> Codes:
+        import pyarrow.compute as pc
+
+        found = pc.index_in(_plain_text(column), value_set=self._values, skip_nulls=True)
+        return np.asarray(pc.fill_null(found, ABSENT))
+
+
+def _plain_text(column: Any) -> Any:
+    import pyarrow as pa
+
+    return column if pa.types.is_large_string(column.type) else column.cast(pa.large_string())
+
+
+class _Whole:
+    """Codes of one part of whole numbers, booleans or times."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        chunks = column.chunks
+        values = np.concatenate([whole_numbers(chunk) for chunk in chunks]) if len(chunks) != 1 else whole_numbers(chunks[0])
+        missing = np.concatenate([_missing(chunk) for chunk in chunks]) if column.null_count else np.empty(0, np.bool_)
+        self._numbers = NumberCodes(values, missing)
+        self.n_codes = self._numbers.n_codes
+
+    def codes(self, column: pa.Array) -> Codes:
+        return self._numbers.look_up(whole_numbers(column), _missing(column))
+
+
+def _missing(column: pa.Array) -> NDArray[np.bool_]:
+    return np.asarray(column.is_null()) if column.null_count else np.empty(0, np.bool_)
+
+
+class NumberCodes:
+    """Codes of 64-bit numbers: a direct table where they lie close together, else a hash table that holds the numbers themselves."""
+
+    def __init__(self, values: Integers, missing: NDArray[np.bool_]) -> None:
+        present = values[~missing] if missing.size else values
+        self._low = int(present.min()) if present.size else 0
+        extent = int(present.max()) - self._low + 1 if present.size else 1
+        self._is_dense = extent <= max(1 << 16, DENSE * values.size)
+        if self._is_dense:
+            self._codes = np.full(extent, ABSENT, np.int32)
+            self.n_codes = int(_learn_dense(present, self._low, self._codes))
+        else:
+            self._learn_sparse(present)
+
+    def _learn_sparse(self, values: Integers) -> None:
+        size = 1 << 12
+        self._keys, self._codes = np.empty(size, np.int64), np.full(size, ABSENT, np.int32)
+        done, self.n_codes = _learn_hashed(values, 0, 0, self._keys, self._codes)
+        while done < values.size:
+            size *= 4
+            keys, codes = np.empty(size, np.int64), np.full(size, ABSENT, np.int32)
+            _rehash(self._keys, self._codes, keys, codes)
+            self._keys, self._codes = keys, codes
+            done, self.n_codes = _learn_hashed(values, done, self.n_codes, keys, codes)
+
+    def look_up(self, values: Integers, missing: NDArray[np.bool_]) -> Codes:
+        found = np.empty(values.size, np.int32)
+        if self._is_dense:
+            _look_up_dense(values, self._low, self._codes, found)
+        else:
+            _look_up_hashed(values, self._keys, self._codes, found)
+        if missing.size:
+            found[missing] = ABSENT
+        return found
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+def _learn_dense(values: Integers, low: int, codes: Codes) -> int:
+    n = 0
+    for value in values:
+        if codes[value - low] < 0:
+            codes[value - low] = n
+            n += 1
+    return n
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+def _look_up_dense(values: Integers, low: int, codes: Codes, found: Codes) -> None:
+    high = low + codes.size - 1
+    for i in range(values.size):
+        value = values[i]
+        # compared before subtracting: the difference of two 64-bit numbers may not fit
+        found[i] = codes[value - low] if low <= value <= high else ABSENT
+
+
+@numba.njit(cache=True, nogil=True, inline="always")  # type: ignore[misc]
+def _slot(value: np.int64, mask: np.uint64) -> np.int64:
+    x = np.uint64(value) * np.uint64(0x9E3779B97F4A7C15)
+    return np.int64((x ^ (x >> np.uint64(32))) & mask)
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+def _learn_hashed(values: Integers, start: int, n: int, keys: Integers, codes: Codes) -> tuple[int, int]:
+    """Learn values[start:] until half of the slots are taken; how far it came, and how many codes there are."""
+    mask = np.uint64(keys.size - 1)
+    for i in range(start, values.size):
+        if 2 * n >= keys.size:
+            return i, n
+        at = _slot(values[i], mask)
+        while codes[at] >= 0 and keys[at] != values[i]:
+            at = (at + 1) & (keys.size - 1)
+        if codes[at] < 0:
+            keys[at], codes[at] = values[i], n
+            n += 1
+    return values.size, n
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+def _rehash(old_keys: Integers, old_codes: Codes, keys: Integers, codes: Codes) -> None:
+    mask = np.uint64(keys.size - 1)
+    for i in range(old_keys.size):
+        if old_codes[i] >= 0:
+            at = _slot(old_keys[i], mask)
+            while codes[at] >= 0:
+                at = (at + 1) & (keys.size - 1)
+            keys[at], codes[at] = old_keys[i], old_codes[i]
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+def _look_up_hashed(values: Integers, keys: Integers, codes: Codes, found: Codes) -> None:
+    mask = np.uint64(keys.size - 1)
+    for i in range(values.size):
+        at = _slot(values[i], mask)
+        while codes[at] >= 0 and keys[at] != values[i]:
+            at = (at + 1) & (keys.size - 1)
+        found[i] = codes[at]
