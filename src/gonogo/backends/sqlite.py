@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from gonogo.backends.disk import storage_errors, sync_folder
 from gonogo.backends.protocols import Line
@@ -66,7 +67,7 @@ class SqliteLog:
         """The last line; None in an empty log."""
         with self._connection() as connection:
             row = connection.execute(f"SELECT {_COLUMNS} FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
-        return None if row is None else Line(*row)
+        return None if row is None else self._line(row)
 
     def lines(self, *, newest_first: bool = False) -> Iterator[Line]:
         """Every line in the order of seq, read in pages: what has been written stays, so pages fit together."""
@@ -75,7 +76,7 @@ class SqliteLog:
             with self._connection() as connection:
                 rows = connection.execute(page, (start, _PAGE)).fetchall()
             for row in rows:
-                yield Line(*row)
+                yield self._line(row)
             if len(rows) < _PAGE:
                 return
             start = rows[-1][0] + step
@@ -84,7 +85,7 @@ class SqliteLog:
         """Lines whose hash starts so, in the order of seq; at most 20."""
         sql = f"SELECT {_COLUMNS} FROM entries WHERE substr(hash, 1, ?) = ? ORDER BY seq LIMIT 20"
         with self._connection() as connection:
-            return tuple(Line(*row) for row in connection.execute(sql, (len(prefix), prefix)))
+            return tuple(self._line(row) for row in connection.execute(sql, (len(prefix), prefix)))
 
     def check(self) -> None:
         """Raises LedgerBroken where SQLite finds its own pages damaged."""
@@ -92,6 +93,12 @@ class SqliteLog:
             found = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
         if found != ["ok"]:
             raise _broken(self._path, "; ".join(str(f) for f in found))
+
+    def _line(self, row: tuple[Any, ...]) -> Line:
+        # A damaged page can turn a text into a null or a blob, whatever the table's declaration says.
+        if set(map(type, row[1:])) != {str}:
+            raise _broken(self._path, f"a field of entry {row[0]} is no text")
+        return Line(*row)
 
     def _create(self) -> None:
         if self._path.exists() and self._path.stat().st_size:
@@ -160,7 +167,7 @@ def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
             where=str(path),
             next="use the gonogo that wrote it, or a newer one",
         )
-    found = sorted(row[0] for row in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"))
+    found = sorted(str(row[0]) for row in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"))
     if found != sorted(_SCHEMA):
         raise _broken(path, "the table or the guards that forbid changes are not as gonogo made them")
 

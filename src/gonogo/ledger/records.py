@@ -35,9 +35,9 @@ class Records:
 def _read(cls: type[R], data: bytes) -> R:
     try:
         record = from_bytes(cls, data)
-    except ValueError as error:  # no JSON, no UTF-8, no such member of an enum, no moment
+        again = canonical(record)
+    except ValueError as error:  # no JSON, no UTF-8, no such member of an enum, no moment, NaN
         raise ArtifactRefused(f"What is stored is no {cls.__name__}.", found=str(error), expected="canonical JSON") from error
-    again = canonical(record)
     if again != data:
         # An int in a float field: the record would have another digest once it was read, and replay would differ.
         raise ArtifactRefused(
@@ -65,13 +65,18 @@ def resolve(prefix: str, entries: Iterable[Entry], *, kind: str | None = None) -
     fits = [d for d in named if d.removeprefix("sha256:").startswith(hex_digits)] if len(hex_digits) >= _SHORTEST else []
     if len(fits) == 1:
         return fits[0]
-    listed = fits or difflib.get_close_matches("sha256:" + hex_digits, [d[: 7 + len(hex_digits)] for d in named], n=3, cutoff=0.6)
     raise RecordUnknown(
         f"{len(fits) or 'No'} records have a digest that starts with {hex_digits!r}.",
-        found=", ".join(sorted(d[:23] for d in listed)) + ("" if fits else " (nearest)") if listed else "nothing like it",
+        found=", ".join(sorted(d[:23] for d in fits)) or _nearest(hex_digits, named),
         expected=f"exactly one{f' {kind}' if kind else ''}; at least {_SHORTEST} hex digits",
         next="give more digits; `gonogo ledger list` prints the digests",
     )
+
+
+def _nearest(hex_digits: str, named: Iterable[Digest]) -> str:
+    starts = {digest[7 : 7 + max(len(hex_digits), _SHORTEST)]: digest for digest in named}
+    nearest = difflib.get_close_matches(hex_digits, starts, n=3)
+    return ", ".join(starts[start][:23] for start in nearest) + " (nearest)" if nearest else "nothing like it"
 
 
 def digests_in(value: Any) -> Iterator[Digest]:
