@@ -245,7 +245,7 @@ def is_found(path: Path, statement: str, values: tuple[object, ...]) -> bool:
 def test_a_hundred_thousand_entries_verify_in_two_seconds(tmp_path: Path) -> None:
     log = SqliteLog(tmp_path / "l")
     lines: list[Line] = []
-    digests = {name: "sha256:" + "ab" * 32 for name in ("contract", "snapshot", "candidate", "evidence")}
+    digests = dict.fromkeys(("contract", "snapshot", "candidate", "evidence"), "sha256:" + "ab" * 32)
     for n in range(100_000):
         lines.append(next_line(lines[-1] if lines else None, at=START, by="ada@lab", kind="verdict", body={"n": n, "digests": digests}))
     with unguarded(tmp_path / "l") as connection:
