@@ -155,6 +155,7 @@ class NumberCodes:
             done, self.n_codes = _learn_hashed(values, done, self.n_codes, keys, codes)
 
     def look_up(self, values: Integers, missing: NDArray[np.bool_]) -> Codes:
+        """(n,) the code of each number, ABSENT where it was not learnt or is missing. `missing` may be empty: nothing is."""
         found = np.empty(values.size, np.int32)
         if self._is_dense:
             _look_up_dense(values, self._low, self._codes, found)

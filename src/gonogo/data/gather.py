@@ -1,0 +1,327 @@
+"""How do events and labels that stream by become arrays in which the rows of an entity stand together?
+
+Two passes over the events: the keys alone say how many events each entity has, so that every other column can be written straight
+to its place while it streams by, and is never held twice. What comes out is what asof.py works on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from gonogo.data import asof
+from gonogo.data.asof import NEVER, Codes, Flags, Ints
+from gonogo.data.keys import KeyTable, key_class
+from gonogo.data.streams import Stream
+from gonogo.types.errors import ColumnMistyped, KeysRefused, ScaleRefused, TimeRefused
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class EventColumns(Protocol):
+    """Which columns of the events say what."""
+
+    by: tuple[str, ...]
+    event_time: str
+    known_at: str  # empty: an event is known when it happens
+    retracted_at: str  # empty: nothing is taken back
+    sequence: str  # empty: nothing settles ties
+    boundary: str
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """Value columns."""
+
+    @property
+    def needs_order(self) -> bool:
+        """True where the answer depends on which of two tied events is the later one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Values:
+    """One value column of grouped events."""
+
+    kind: pa.DataType
+    words: Ints  # (m,) the value's 64 bits; false 0 and true 1; for text its place in `text`
+    present: Flags  # (m,) 1 where it is not null; empty where nothing is null
+    text: pa.Array | None  # the text column as it was read
+
+    def reordered(self, order: Ints) -> Values:
+        """The same values, those at order[0], order[1], …"""
+        present = self.present[order] if self.present.size else self.present
+        return Values(kind=self.kind, words=self.words[order], present=present, text=self.text)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gathered:
+    """Events in their total order with their values, each event once."""
+
+    events: asof.Events
+    values: dict[str, Values]
+    n_duplicates: int
+
+
+def learn_keys(labels: Stream, by: Sequence[str]) -> KeyTable:
+    """The keys of the labels; events of other entities are of no use to anybody."""
+    import pyarrow as pa
+
+    batches = list(labels.batches(by))
+    return KeyTable([pa.chunked_array([b.column(i) for b in batches], labels.schema.field(c).type) for i, c in enumerate(by)])
+
+
+def check_keys(labels: Stream, events: Stream, by: Sequence[str]) -> None:
+    """Raises ColumnMistyped where a key's two columns can never be equal."""
+    for name in by:
+        ours, theirs = labels.schema.field(name).type, events.schema.field(name).type
+        if key_class(ours) != key_class(theirs):
+            raise ColumnMistyped(
+                f"{name} is {key_class(ours)} in the labels and {key_class(theirs)} in the events: they can never match",
+                found=f"{ours} and {theirs}",
+                expected="one type on both sides",
+                where=name,
+                next="cast one of the two",
+            )
+
+
+def gather_labels(labels: Stream, keys: KeyTable, decided_at: str) -> tuple[asof.Labels, Ints]:
+    """The labels by entity and time, and their times in the order in which they came."""
+    times = np.empty(labels.n_rows, np.int64)
+    for at, batch in _placed(labels, (decided_at,)):
+        times[at : at + batch.num_rows] = microseconds(batch.column(0), decided_at)
+    return asof.group_labels(keys.learnt, keys.n_keys, times), times
+
+
+def gather_events(stream: Stream, keys: KeyTable, columns: EventColumns) -> Gathered:
+    """Every event of a known entity in its place.
+
+    Raises KeysRefused where two events stand in the same place of the order and differ, TimeRefused for times that are null or naive.
+    """
+    codes = np.empty(stream.n_rows, np.int32)
+    for at, batch in _placed(stream, columns.by):
+        codes[at : at + batch.num_rows] = keys.codes(batch.columns)
+    starts = np.zeros(keys.n_keys + 1, np.int64)
+    _count(codes, starts)
+    times = [name for name in (columns.event_time, columns.known_at, columns.retracted_at) if name]
+    arrays = _scatter(stream, codes, starts, times, columns.used)
+    event_time = arrays[columns.event_time].words
+    known_at = arrays[columns.known_at].words if columns.known_at else event_time
+    retracted_at = arrays[columns.retracted_at].words if columns.retracted_at else None
+    order, n_moved = asof.kernels.sort_groups(starts, event_time, known_at, np.empty(0, np.uint8))
+    if n_moved:
+        event_time, known_at = event_time[order], known_at[order]
+    grouped = asof.Grouped(
+        starts=starts, order=order, event_time=event_time, known_at=known_at, ties=asof._ties(starts, event_time, known_at)
+    )
+    values = {name: arrays[name] for name in columns.used}
+    settled = _settle(grouped, stream, codes, columns, values, retracted_at)
+    events = asof.time_events(settled.events, retracted_at, boundary=columns.boundary)
+    if n_moved or settled.events is not grouped:
+        values = {name: column.reordered(events.order) for name, column in values.items()}
+    return Gathered(events=events, values=values, n_duplicates=settled.n_duplicates)
+
+
+def _settle(
+    grouped: asof.Grouped, stream: Stream, codes: Codes, columns: EventColumns, values: dict[str, Values], retracted_at: Ints | None
+) -> asof.Settled:
+    if not grouped.ties.size:
+        return asof.Settled(events=grouped, n_duplicates=0, conflicts=np.empty(0, np.int64))
+    # the sequence is read only now: without ties nobody needs it
+    sequence = (
+        _ranks(_scatter(stream, codes, _starts_of(codes, grouped.starts.size), (), (columns.sequence,))) if columns.sequence else None
+    )
+    settled = asof.settle(
+        grouped,
+        sequence=None if sequence is None else sequence.__getitem__,
+        likeness=lambda rows: _likeness(rows, values, retracted_at),
+    )
+    if settled.conflicts.size and (columns.sequence or columns.needs_order):
+        raise KeysRefused(
+            f"{settled.conflicts.size} events stand in the same place of the order as another one and differ from it",
+            found=f"equal {', '.join((*columns.by, columns.event_time, columns.known_at or columns.event_time))}",
+            expected=f"{columns.sequence or 'a sequence column'} settles every tie",
+            where="events",
+            next="give a sequence that is unique among events of one entity and time, or remove one of the two",
+        )
+    return settled
+
+
+def _starts_of(codes: Codes, n_starts: int) -> Ints:
+    starts = np.zeros(n_starts, np.int64)
+    _count(codes, starts)
+    return starts
+
+
+def _ranks(column: dict[str, Values]) -> Ints:
+    (values,) = column.values()
+    if values.present.size:
+        raise KeysRefused("a sequence is null", expected="a value that settles ties in every row", where="events")
+    if values.text is None:
+        return values.words
+    _, ranks = np.unique(np.asarray(values.text.to_numpy(zero_copy_only=False), dtype=str), return_inverse=True)
+    return np.asarray(ranks, dtype=np.int64)[values.words]
+
+
+def _likeness(rows: Ints, values: dict[str, Values], retracted_at: Ints | None) -> Ints:
+    """Codes that are equal where rows are equal in retraction and every used value."""
+    parts = [np.zeros(rows.size, np.int64)] if retracted_at is None else [retracted_at[rows]]
+    for column in values.values():
+        words = column.words[rows]
+        if column.text is not None:
+            words = np.asarray(column.text.take(words).dictionary_encode().indices.fill_null(-1), dtype=np.int64)
+        if column.present.size:
+            here = column.present[rows].astype(np.int64)
+            parts += [here, words * here]
+        else:
+            parts.append(words)
+    _, codes = np.unique(np.stack(parts), axis=1, return_inverse=True)
+    return np.asarray(codes, dtype=np.int64).reshape(-1)
+
+
+def _placed(stream: Stream, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    at = 0
+    for batch in stream.batches(columns):
+        yield at, batch
+        at += batch.num_rows
+
+
+def _scatter(stream: Stream, codes: Codes, starts: Ints, times: Sequence[str], used: Sequence[str]) -> dict[str, Values]:
+    """Columns with the rows of an entity together, inside it in the order of the stream."""
+    import pyarrow as pa
+
+    names = tuple(dict.fromkeys((*times, *used)))
+    m, free = int(starts[-1]), starts[:-1].copy()
+    words = {name: np.empty(m, np.int64) for name in names}
+    present: dict[str, Flags] = {}
+    texts: dict[str, list[Any]] = {name: [] for name in names if name not in times and _is_text(stream.schema.field(name).type)}
+    for at, batch in _placed(stream, names):
+        places = np.empty(batch.num_rows, np.int64)
+        _place(codes[at : at + batch.num_rows], free, places)
+        for name, column in zip(names, batch.columns, strict=True):
+            if name in times:
+                _put(microseconds(column, name, or_never=name != times[0]), places, words[name])
+                continue
+            if name in texts:
+                texts[name].append(column.cast(pa.large_string()))
+                _put(np.arange(at, at + batch.num_rows), places, words[name])
+            else:
+                _put(as_words(column, name), places, words[name])
+            if column.null_count:
+                flags = present.setdefault(name, np.ones(m, np.uint8))
+                _put_flags(np.asarray(column.is_null()), places, flags)
+    return {
+        name: Values(
+            kind=stream.schema.field(name).type,
+            words=words[name],
+            present=present.get(name, np.empty(0, np.uint8)),
+            text=pa.chunked_array(texts[name], pa.large_string()).combine_chunks() if name in texts else None,
+        )
+        for name in names
+    }
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return _class_of(kind) == "text"
+
+
+def _class_of(kind: pa.DataType) -> str:
+    import pyarrow as pa
+
+    return "number" if pa.types.is_floating(kind) else key_class(kind)
+
+
+def microseconds(column: pa.Array, name: str, *, or_never: bool = False) -> Ints:
+    """(n,) int64 microseconds UTC of an aware time column, or of one that holds them already.
+
+    or_never: a null is the end of time. Raises TimeRefused for other nulls, naive times and times finer than a microsecond.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    if not (pa.types.is_int64(kind) or (pa.types.is_timestamp(kind) and kind.tz)):
+        raise TimeRefused(
+            f"{name} is {kind}, which does not say when in the world it was", found=str(kind), expected="an aware time", where=name
+        )
+    if pa.types.is_timestamp(kind) and kind.unit != "us":
+        try:
+            column = column.cast(pa.timestamp("us", tz=kind.tz))
+        except pa.ArrowInvalid as error:
+            raise TimeRefused(f"{name} does not fit whole microseconds", found=str(error), where=name) from error
+    if column.null_count:
+        if not or_never:
+            raise TimeRefused(f"{name} is null in {column.null_count} rows", expected="a time in every row", where=name)
+        column = pc.fill_null(column.cast(pa.int64()), NEVER)
+    return _bits(column)
+
+
+def as_words(column: pa.Array, name: str) -> Ints:
+    """(n,) the 64 bits of each number, time or boolean; nulls give 0. -0.0 comes as 0.0. Raises ScaleRefused for NaN and infinities."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    if pa.types.is_floating(kind):
+        column = column.cast(pa.float64())
+        numbers = np.asarray(pc.fill_null(column, 0.0) if column.null_count else column)
+        return float_words(numbers, name)
+    if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_temporal(kind)):
+        raise ColumnMistyped(f"{name} of type {kind} cannot be aggregated", found=str(kind), expected="numbers, booleans, times or text")
+    if not pa.types.is_temporal(kind):
+        try:
+            column = column.cast(pa.int64())
+        except pa.ArrowInvalid as error:
+            raise ScaleRefused(f"{name} does not fit 64 bits with a sign", found=str(error), where=name) from error
+    elif kind.bit_width != 64:
+        column = column.cast(pa.int32()).cast(pa.int64())
+    return _bits(pc.fill_null(column.cast(pa.int64()), 0) if column.null_count else column)
+
+
+def float_words(numbers: NDArray[np.float64], name: str) -> Ints:
+    """The bits of finite numbers, with one zero only."""
+    if not np.isfinite(numbers).all():
+        raise ScaleRefused(f"{name} holds NaN or an infinity", expected="finite numbers, or null for unknown", where=name)
+    return (numbers + 0.0).view(np.int64)  # -0.0 + 0.0 is 0.0
+
+
+def _bits(column: pa.Array) -> Ints:
+    """The 64-bit values of a column without nulls, not copied."""
+    return np.frombuffer(column.buffers()[1], dtype=np.int64)[column.offset : column.offset + len(column)]
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+def _count(codes: Codes, starts: Ints) -> None:
+    for code in codes:
+        if code >= 0:
+            starts[code + 1] += 1
+    for e in range(starts.size - 1):
+        starts[e + 1] += starts[e]
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+def _place(codes: Codes, free: Ints, places: Ints) -> None:
+    for i in range(codes.size):
+        code = codes[i]
+        places[i] = -1
+        if code >= 0:
+            places[i] = free[code]
+            free[code] += 1
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+def _put(words: Ints, places: Ints, out: Ints) -> None:
+    for i in range(words.size):
+        if places[i] >= 0:
+            out[places[i]] = words[i]
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+def _put_flags(is_null: NDArray[np.bool_], places: Ints, out: Flags) -> None:
+    for i in range(is_null.size):
+        if places[i] >= 0 and is_null[i]:
+            out[places[i]] = 0
