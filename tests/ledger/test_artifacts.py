@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gonogo.backends.disk import incoming
 from gonogo.backends.files import FileBlobs
 from gonogo.ledger.artifacts import restore_artifact, store_artifact
 from gonogo.types.errors import ArtifactRefused, BlobCorrupt, GonogoError, RecordUnknown, StorageFailed
@@ -125,6 +126,17 @@ def test_a_folder_that_holds_something_else_is_not_restored_into(blobs: FileBlob
     (into / "extra.json").write_text("{}")
     with pytest.raises(ArtifactRefused, match=r"extra\.json"):
         restore_artifact(blobs, files, into)
+
+
+def test_a_restore_that_was_killed_or_runs_beside_stops_no_other(blobs: FileBlobs, saved: Path, tmp_path: Path) -> None:
+    files = store_artifact(blobs, saved)
+    into = tmp_path / "restored"
+    into.mkdir()
+    (into / ".incoming-0123456789abcdef").write_bytes(b"half")
+    with incoming(into) as beside:
+        restore_artifact(blobs, files, into)
+        beside.keep_as("codec.json")
+    assert sorted(p.name for p in into.iterdir()) == sorted(FILES)
 
 
 def test_folders_and_links_are_no_part_of_an_artifact(blobs: FileBlobs, saved: Path, tmp_path: Path) -> None:

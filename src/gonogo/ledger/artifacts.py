@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from gonogo.backends.disk import copy_hashed, incoming, storage_errors
+from gonogo.backends.disk import INCOMING, clean, copy_hashed, incoming, storage_errors
 from gonogo.backends.protocols import Blobs
 from gonogo.types.errors import ArtifactRefused, BlobCorrupt
 from gonogo.types.record import Digest
@@ -35,7 +35,8 @@ def restore_artifact(blobs: Blobs, files: Mapping[str, Digest], into: Path) -> P
     sources = {name: blobs.open_path(digest) for name, digest in files.items()}
     with storage_errors(into):
         into.mkdir(parents=True, exist_ok=True)
-        others = sorted(path.name for path in into.iterdir() if path.name not in files)
+        clean(into)  # of a restore that was killed
+        others = sorted(p.name for p in into.iterdir() if p.name not in files and not p.name.startswith(INCOMING))
     if others:
         raise _refused(others[0], f"it was in {into.name} before, and a loader could take it for a part of the model")
     for name, source in sources.items():
