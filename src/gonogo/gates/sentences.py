@@ -25,8 +25,8 @@ def figure_sentence(gate: Gate, estimate: Estimate, interval: Interval, status: 
     """What was measured, against which limit, and what that means. reference: "champion" or "baseline"."""
     what = _capital(f"{_of_slice(estimate.slice)}{words(estimate.metric)}{_whose(estimate.of, reference)}")
     value = f"{_signed(estimate.value or 0.0, estimate.of)}{_unit(estimate.measured_in)}"
-    spread = f"{interval.level:.0%} interval {_signed(interval.low, estimate.of)} to {_signed(interval.high, estimate.of)}"
-    return f"{what} is {value} ({spread}; {estimate.n_units:,} units). {limit_words(gate, estimate.measured_in)}: {MEANING[status]}."
+    spread = _spread(interval, estimate.of)
+    return f"{what} is {value} ({spread}; {_count(estimate.n_units)}). {limit_words(gate, estimate.measured_in)}: {MEANING[status]}."
 
 
 def missing_sentence(gate: Gate, slice: str, why: str) -> str:  # noqa: A002
@@ -68,6 +68,16 @@ def number(value: float) -> str:
 
 def _signed(value: float, of: Of) -> str:
     return f"+{number(value)}" if of is Of.DIFFERENCE and value > 0 else number(value)
+
+
+def _spread(interval: Interval, of: Of) -> str:
+    if interval.low == interval.high:
+        return interval.method
+    return f"{interval.level:.0%} interval {_signed(interval.low, of)} to {_signed(interval.high, of)}"
+
+
+def _count(n_units: int) -> str:
+    return "1 unit" if n_units == 1 else f"{n_units:,} units"
 
 
 def _whose(of: Of, reference: str) -> str:
