@@ -29,6 +29,7 @@ kernels: Any = _kernels  # compiled functions have no types of their own
 
 ALWAYS = int(np.iinfo(np.int64).min)  # the event time and known-at time of timeless rows
 NEVER = int(np.iinfo(np.int64).max)  # not known, or never retracted
+SHIFTS = {"before": 0, "at": 1}  # microseconds by which both ends of every window lie later
 ALL = -1  # the window without a lower end
 _NONE: Ints = np.empty(0, np.int64)
 _NO_FLAGS: Flags = np.empty(0, np.uint8)
@@ -121,16 +122,32 @@ def settle(events: Grouped, *, sequence: Callable[[Ints], Ints] | None, likeness
     run = np.cumsum(~tied[members])
     rows = events.order[members]
     rank = np.zeros(rows.size, np.int64) if sequence is None else sequence(rows)
-    alike = likeness(rows)
-    by = np.lexsort((alike, rank, run))
-    order = events.order.copy()
-    order[members] = rows[by]
-    run, rank, alike = run[by], rank[by], alike[by]
+    by = np.lexsort((rank, run))
+    rows, run, rank = rows[by], run[by], rank[by]
     same_place = (run[1:] == run[:-1]) & (rank[1:] == rank[:-1])
-    same = same_place & (alike[1:] == alike[:-1])
-    conflicts = rows[by][1:][same_place & ~same]
+    order = events.order.copy()
+    order[members] = rows
+    if not same_place.any():
+        return Settled(events=replace(events, order=order, ties=_NONE), n_duplicates=0, conflicts=_NONE)
+    return _drop_duplicates(replace(events, order=order), members, same_place, likeness)
+
+
+def _drop_duplicates(events: Grouped, members: Ints, same_place: NDArray[np.bool_], likeness: Callable[[Ints], Ints]) -> Settled:
+    """members: tied positions, now in the order of their sequence; same_place: whether each, from the second on, shares its place."""
+    doubtful = np.zeros(members.size, bool)
+    doubtful[1:] = same_place
+    doubtful[:-1] |= same_place
+    places = members[doubtful]
+    group = np.cumsum(~np.concatenate([[False], same_place])[doubtful])
+    alike = likeness(events.order[places])
+    by = np.lexsort((alike, group))
+    order = events.order.copy()
+    order[places] = order[places][by]
+    again = group[by][1:] == group[by][:-1]
+    same = again & (alike[by][1:] == alike[by][:-1])
+    conflicts = order[places[1:][again & ~same]]
     kept = np.ones(order.size, bool)
-    kept[members[1:][same]] = False
+    kept[places[1:][same]] = False
     return Settled(events=_keep(replace(events, order=order), kept), n_duplicates=int(same.sum()), conflicts=conflicts)
 
 
@@ -149,7 +166,7 @@ def _keep(events: Grouped, kept: NDArray[np.bool_]) -> Grouped:
 
 def time_events(events: Grouped, retracted_at: Ints | None, *, boundary: str) -> Events:
     """The stretch of time in which each event counts; retracted_at is in the order of the table, NEVER where it is not retracted."""
-    shift = {"before": 0, "at": 1}[boundary]
+    shift = SHIFTS[boundary]
     until = _NONE if retracted_at is None else retracted_at[events.order]
     if until.size and (until == NEVER).all():
         until = _NONE
