@@ -7,8 +7,9 @@ taken in row order by one thread, and no linear-algebra library is called, so th
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numba import njit
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from gonogo.families.tabular.design import Problem
     from gonogo.types.evidence import Array
 
+WIDE = 600  # coefficients beyond which k² numbers and k³ steps cost more than products with the rows
 STEPS = 100  # Newton steps at most; 5–10 are usual
 TOLERANCE = 1e-12  # of the Newton decrement, relative to the loss
 WARM_ROWS = 16_384  # a fit on so many evenly spaced rows gives the first guess
@@ -26,55 +28,82 @@ WARM_ROWS = 16_384  # a fit on so many evenly spaced rows gives the first guess
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Solution:
-    """The coefficients, and the curvature of the penalised loss there."""
+    """Coefficients, and the penalised loss around them."""
 
     beta: Array  # (k,)
-    hessian: Array  # (k, k)
+    loss: float
+    gradient: Array  # (k,)
+    hessian: Array | None  # (k, k); None where the problem is too wide to hold it
     p: Array  # (n,) fitted probabilities
+
+    @property
+    def curvature(self) -> Array:
+        """The hessian, where it is held."""
+        if self.hessian is None:
+            raise ValueError("this problem is too wide to hold its hessian")
+        return self.hessian
+
+
+Evaluate: TypeAlias = "Callable[[Problem, Array], Solution]"
+Direct: TypeAlias = "Callable[[Problem, Solution], Array]"
 
 
 def minimise(problem: Problem, *, deadline: float | None) -> Solution:
     """The coefficients at which the penalised loss is least. Raises BudgetSpent when time.monotonic() passes the deadline."""
+    from gonogo.families.tabular.wide import conjugate_direction, evaluate_wide
+
+    if len(problem.ridge) > WIDE:
+        return _descend(problem, np.zeros(len(problem.ridge)), evaluate_wide, conjugate_direction, deadline)
     beta = np.zeros(len(problem.ridge))
     step = len(problem.y) // WARM_ROWS
     if step >= 2:
-        beta = _descend(problem.every(step), beta, deadline)
-    beta = _descend(problem, beta, deadline)
-    _, _, hessian, p = _evaluate(problem, beta)
-    return Solution(beta=beta, hessian=hessian, p=p)
+        beta = _descend(problem.every(step), beta, _evaluate, _newton_direction, deadline).beta
+    return _descend(problem, beta, _evaluate, _newton_direction, deadline)
 
 
-def _descend(problem: Problem, beta: Array, deadline: float | None) -> Array:
-    loss, gradient, hessian, _ = _evaluate(problem, beta)
+def _descend(problem: Problem, beta: Array, evaluate: Evaluate, direct: Direct, deadline: float | None) -> Solution:
+    here = evaluate(problem, beta)
     for _ in range(STEPS):
-        direction = solve(factor(hessian), gradient)
-        decrement = float(np.einsum("i,i->", direction, gradient))
-        if decrement <= TOLERANCE * (1 + loss):
+        direction = direct(problem, here)
+        decrement = float(np.einsum("i,i->", direction, here.gradient))
+        if decrement <= TOLERANCE * (1 + here.loss):
             break
         if deadline is not None and time.monotonic() > deadline:
             raise BudgetSpent("the logistic regression did not converge within budget.training_s", expected="a converged fit")
-        share = 1.0
-        while True:
-            trial = beta - share * direction
-            after = _evaluate(problem, trial)
-            if after[0] <= loss - 1e-4 * share * decrement or share < 1e-6:
-                break
-            share /= 2
-        if after[0] >= loss:
-            break
-        beta, (loss, gradient, hessian, _) = trial, after
-    return beta
+        there = _downhill(problem, here, direction, decrement, evaluate)
+        if there.loss >= here.loss:
+            break  # the last bits: no step lowers the loss any more
+        here = there
+    return here
 
 
-def _evaluate(problem: Problem, beta: Array) -> tuple[float, Array, Array, Array]:
-    """Loss, gradient and curvature, with the ridge."""
+def _downhill(problem: Problem, here: Solution, direction: Array, decrement: float, evaluate: Evaluate) -> Solution:
+    """The whole step, or the first of its halves that lowers the loss as a slope should (Armijo 1966)."""
+    share = 1.0
+    while True:
+        there = evaluate(problem, here.beta - share * direction)
+        if there.loss <= here.loss - 1e-4 * share * decrement or share < 1e-6:
+            return there
+        share /= 2
+
+
+def _newton_direction(problem: Problem, here: Solution) -> Array:
+    return solve(factor(here.curvature), here.gradient)
+
+
+def _evaluate(problem: Problem, beta: Array) -> Solution:
     k = len(beta)
     gradient, hessian, p = np.zeros(k), np.zeros((k, k)), np.empty(len(problem.y))
     loss = _sums(problem.dense, problem.places, problem.y, problem.weight, beta, gradient, hessian, p)
-    upper = np.triu(hessian, 1)
-    hessian = np.triu(hessian) + upper.T
+    hessian = np.triu(hessian) + np.triu(hessian, 1).T
     hessian[np.diag_indices(k)] += problem.ridge
-    return float(loss + 0.5 * np.einsum("i,i,i->", problem.ridge, beta, beta)), gradient + problem.ridge * beta, hessian, p
+    return Solution(
+        beta=beta,
+        loss=float(loss + 0.5 * np.einsum("i,i,i->", problem.ridge, beta, beta)),
+        gradient=gradient + problem.ridge * beta,
+        hessian=hessian,
+        p=p,
+    )
 
 
 @njit(cache=True)

@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
 
 def standard_errors(problem: Problem, solution: Solution, unit: IntArray) -> Array | None:
-    """(k,) standard errors of the coefficients, clustered by unit; None below 2 units, where the spread is unknown.
+    """(k,) standard errors of the coefficients, clustered by unit; None below 2 units, where the spread is unknown, and
+    where the problem is too wide to hold its curvature.
 
     V = G/(G-1) · H⁻¹ (Σ_g s_g s_gᵀ) H⁻¹, with s_g the unit's sum of scores and H the curvature of the penalised loss.
     Source: Liang & Zeger (1986), Biometrika 73(1); Cameron & Miller (2015), J. Human Resources 50(2).
     """
     _, code = np.unique(unit, return_inverse=True)
     n_units = int(code.max()) + 1
-    if n_units < 2:
+    if n_units < 2 or solution.hessian is None:
         return None
     scores = _unit_scores(problem, solution.p, code, n_units)
     half = solve(factor(solution.hessian), np.ascontiguousarray(scores.T))  # (k, G): H⁻¹ s_g
