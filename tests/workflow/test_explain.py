@@ -12,7 +12,7 @@ from gonogo.workflow.explain import codes, explain, title
 
 HOUSE = Path(gonogo.__file__).parent
 FLIGHTS = Path(__file__).parents[2] / "examples" / "flights" / "contract.toml"
-CODE = re.compile(r"GNG-[A-Z]\d{3}")
+CODE = re.compile(r"GNG-(?:[A-Z]\d{3}|0000)")
 FENCE = re.compile(r"^```(\S+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 EXAMPLES = [(code, language, text) for code in codes() for language, text in FENCE.findall(explain(code))]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 FEW = 12  # so many values are listed; a column with more is told by its counts
 COLUMNS_AT_ONCE = 200  # in one query over a wide file
 TIMES = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATE")
+PLAIN = re.compile(r"BOOLEAN|VARCHAR|DOUBLE|FLOAT|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL.*")
 EARLIEST_US, LATEST_US = moment_us("1900-01-02T00:00:00Z"), moment_us("2100-01-01T00:00:00Z")  # what lies outside stands for "unknown"
 
 
@@ -110,8 +112,9 @@ def _count(names: list[str], relation: str, connection: DuckDBPyConnection) -> d
 def _column(name: str, kind: str, n_null: int, n_about: int, relation: str, connection: DuckDBPyConnection) -> Column:
     values: list[tuple[Any, int]] = []
     if n_about <= 2 * FEW and not kind.startswith(("STRUCT", "MAP", "UNION", "BLOB")) and not kind.endswith("]"):
-        column = identifier(name)
-        query = f"SELECT {column}, count(*) FROM {identifier(relation)} WHERE {column} IS NOT NULL GROUP BY ALL ORDER BY ALL"
+        # Times and the like are read as text: Python's own have fewer years.
+        column = identifier(name) if PLAIN.fullmatch(kind) else f"{identifier(name)}::VARCHAR"
+        query = f"SELECT v, count(*) FROM (SELECT {column} AS v FROM {identifier(relation)}) WHERE v IS NOT NULL GROUP BY v ORDER BY v"
         values = connection.execute(f"{query} LIMIT {FEW + 1}").fetchall()
     is_few = 0 < len(values) <= FEW
     span = _span(name, kind, relation, connection) if kind in TIMES and n_null == 0 else None

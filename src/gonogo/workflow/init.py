@@ -125,6 +125,8 @@ def _seen_from(folder: Path, path: Path) -> str:
 
 
 def _write(target: Path, text: str) -> None:
+    if target.parent.exists() and not target.parent.is_dir():
+        raise UsageError(f"{target.parent} is a file.", found="a file", expected="a folder, or a path where one can be made")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("x", encoding="utf-8", newline="\n") as file:  # "x": whoever was quicker keeps his
