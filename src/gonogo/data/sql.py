@@ -71,8 +71,8 @@ def check_expression(sql: str, connection: DuckDBPyConnection, *, where: str) ->
     """The expression, if its value follows from one row alone: no subquery, no aggregate, no window over other rows, no clock.
 
     >>> from gonogo.data.connection import open_connection
-    >>> check_expression("hour(at) + minute(at) / 60.0", open_connection(), where="features.hour").columns
-    ('at',)
+    >>> check_expression("hour(sent_at) + minute(sent_at) / 60.0", open_connection(), where="features.hour").columns
+    ('sent_at',)
     """
     # The line break keeps a trailing comment from swallowing the parenthesis.
     tree = _parse(f"select (\n{sql}\n) as value from input", connection, where)
