@@ -307,7 +307,12 @@ def snapshot(status: FindingStatus = FindingStatus.CLEAN) -> Snapshot:
         ),
         findings=findings(status),
         facts={
-            "label_maturity": {"not_mature": 32, "rate_of_mature": 0.2024, "rate_if_taken_as_negative": 0.1975},
+            "labels": {
+                "n_kept": 326_615,
+                "n_not_mature": 32,
+                "n_no_outcome": 0,
+                "outcomes": {"y": {"is_binary": True, "mature_rate": 0.2024, "naive_rate": 0.1975, "n_naive": 336_776}},
+            },
             "parity": {"differing_bits": 0},
         },
     )

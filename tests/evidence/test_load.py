@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.evidence.small import CONTRACT
 
 from gonogo.evidence.load import LEAST_ANSWERS, MOST_ANSWERS, Clocks, measure_load
 from gonogo.gates.decide import MEASURED
 from gonogo.types.evidence import Of
 from gonogo.types.record import canonical
+from tests.evidence.small import CONTRACT
 
 CANDIDATE = "sha256:" + "c" * 64
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)

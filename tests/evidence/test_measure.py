@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.evidence.small import CONTRACT
 
 from gonogo.evidence.measure import measure
 from gonogo.evidence.slices import partition
@@ -14,6 +13,7 @@ from gonogo.types.contract import Gate, Slicing
 from gonogo.types.evidence import Curve, Effect, Of, UnitScores
 from gonogo.types.protocols import Examples, Family
 from gonogo.types.record import canonical, digest
+from tests.evidence.small import CONTRACT
 
 A, B, C, D = ("sha256:" + c * 64 for c in "abcd")
 

@@ -14,8 +14,8 @@ from gonogo.evidence.charts_frame import Canvas, Chart, Scale, padded, text_widt
 from gonogo.evidence.page_numbers import figure_text, number_text
 from gonogo.types.evidence import Curve, Point, Series
 
-WIDTH, HEIGHT = 460.0, 340.0
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 34.0, 50.0
+WIDTH, HEIGHT = 420.0, 320.0
+LEFT, RIGHT, TOP, BOTTOM = 50.0, 12.0, 34.0, 50.0
 TABLE_ROWS = 24  # of each line, in the table beneath
 Spot: TypeAlias = tuple[float, float]  # x, y on the canvas
 Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom
@@ -195,11 +195,13 @@ def _place_labels(curve: Curve, plot: _Plot, styles: dict[str, str]) -> tuple[_L
         return None
     if len(curve.series) == 1:
         return ()
+    low, high = max(plot.x.low, plot.y.low), min(plot.x.high, plot.y.high)
+    ideal = _between((plot.x(low), plot.y(low)), (plot.x(high), plot.y(high))) if curve.diagonal else []
     ink = {s.name: _inked(s, plot, curve.marks) for s in curve.series}
     labels: list[_Label] = []
     for series in curve.series:
         others = [at for name, spots in ink.items() if name != series.name for at in spots]
-        best = max(_free_places(series, plot, ink[series.name], others, labels), default=None)
+        best = max(_free_places(series, plot, ink[series.name] + ideal, others, labels), default=None)
         if best is None:
             return None
         labels.append(_Label(text=series.name, style=styles[series.name], x=best[2], y=best[3], anchor=best[4]))
@@ -228,13 +230,16 @@ def _free_places(series: Series, plot: _Plot, own: list[Spot], others: list[Spot
 
 def _inked(series: Series, plot: _Plot, marks: str) -> list[Spot]:
     """Spots that the series covers, close enough together that no label slips between them."""
-    spots = [(plot.x(p.x), plot.y(v)) for p in series.points for v in (p.low, p.y, p.high) if v is not None]
+    edges = [[(plot.x(p.x), plot.y(v)) for p in series.points if (v := getattr(p, end)) is not None] for end in ("low", "y", "high")]
+    spots = [spot for edge in edges for spot in edge]
     if marks != "line":
         return spots
-    for a, b in pairwise([(plot.x(p.x), plot.y(p.y)) for p in series.points]):
-        parts = min(60, int((abs(a[0] - b[0]) + abs(a[1] - b[1])) // 6))
-        spots += [(a[0] + (b[0] - a[0]) * k / (parts + 1), a[1] + (b[1] - a[1]) * k / (parts + 1)) for k in range(1, parts + 1)]
-    return spots
+    return spots + [spot for edge in edges for a, b in pairwise(edge) for spot in _between(a, b)]
+
+
+def _between(a: Spot, b: Spot) -> list[Spot]:
+    parts = min(60, int((abs(a[0] - b[0]) + abs(a[1] - b[1])) // 6))
+    return [(a[0] + (b[0] - a[0]) * k / (parts + 1), a[1] + (b[1] - a[1]) * k / (parts + 1)) for k in range(1, parts + 1)]
 
 
 def _grown(box: Box, x: float, y: float) -> Box:

@@ -38,7 +38,7 @@ def draw_forest(rows: tuple[Row, ...], *, key: str, title: str, measured_in: str
 
     log: ratios, on a logarithmic scale. Raises ValueError where no row has a figure.
     """
-    label_width = min(230.0, max(text_width(r.label) for r in rows) + 16)
+    label_width = min(290.0, max(text_width(r.label) for r in rows) + 16)
     number_width = max(text_width(_numbers(r)) for r in rows if r.value is not None) + 18 if any(r.value is not None for r in rows) else 0
     scale = _scale(rows, limits, label_width, WIDTH - number_width, log=log)
     foot = 30 + ROW * len(rows) + 4

@@ -14,7 +14,14 @@ from html import escape
 from gonogo.evidence.page_numbers import decimals_for, number_text
 
 TEXT = 13.0  # font size, in units of the view box
-_WIDE, _NARROW = set("MWmw@%—→"), set("iljtfrI.,:;'|![]() ")
+_LOG_STEPS = (
+    (1,),
+    (1, 2, 5),
+    (1, 1.5, 2, 3, 5, 7),
+    (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8),
+    (1, 1.1, 1.2, 1.3, 1.5, 1.7, 2, 3, 5, 7, 8, 9, 9.5),
+)
+_WIDE, _NARROW, _CAPITAL = set("MWmw@%—→"), set("iljtfrI.,:;'|![]() "), set("ABCDEFGHKNOPQRSTUVXYZ+&")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,16 +78,18 @@ def ticks(low: float, high: float, wanted: int = 5) -> tuple[float, ...]:
 
 
 def log_ticks(low: float, high: float) -> tuple[float, ...]:
-    """Round ratios within [low, high]: halves, doubles and their like.
+    """Round ratios within [low, high], from the coarsest set that gives three.
 
     >>> log_ticks(0.4, 2.5)
     (0.5, 1.0, 2.0)
     """
-    if high / low > 200:
-        return tuple(10.0**k for k in range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1))
-    steps = (1, 2, 5) if high / low > 1.9 else (1, 1.1, 1.2, 1.5, 8, 9, 9.5)
-    found = {float(f"{m * 10.0**k:.12g}") for k in range(-4, 5) for m in steps}
-    return tuple(sorted(v for v in found if low <= v <= high))
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    found: tuple[float, ...] = ()
+    for steps in _LOG_STEPS:
+        found = tuple(v for k in powers for m in steps if low <= (v := float(f"{m * 10.0**k:.12g}")) <= high)
+        if len(found) >= 3:
+            break
+    return found
 
 
 def tick_texts(values: tuple[float, ...]) -> tuple[str, ...]:
@@ -105,21 +114,21 @@ def text_width(text: str, size: float = TEXT) -> float:
     >>> text_width("mm") > text_width("ii")
     True
     """
-    return size * sum(0.9 if c in _WIDE else 0.34 if c in _NARROW else 0.6 for c in text)
+    return size * sum(0.9 if c in _WIDE else 0.32 if c in _NARROW else 0.7 if c in _CAPITAL else 0.57 for c in text)
 
 
 def shortened(text: str, width: float, size: float = TEXT) -> str:
-    """The text, cut with an ellipsis where it is wider than that.
+    """The text, its middle left out where it is wider than that: names that start alike mostly differ at their end.
 
-    >>> shortened("a_rather_long_name", 60.0)
-    'a_rathe…'
+    >>> shortened("origin__share_late__3h", 90.0)
+    'origin…te__3h'
     """
     if text_width(text, size) <= width:
         return text
-    kept = text
-    while kept and text_width(kept + "…", size) > width:
-        kept = kept[:-1]
-    return kept + "…"
+    kept = len(text)
+    while kept and text_width(cut := text[: (kept + 1) // 2] + "…" + text[len(text) - kept // 2 :], size) > width:
+        kept -= 1
+    return cut if kept else "…"
 
 
 def place(value: float) -> str:

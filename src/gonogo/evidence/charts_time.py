@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from gonogo.evidence.charts_frame import Canvas, Chart, Scale, shortened, text_width
 from gonogo.types.time import EPOCH
 
-WIDTH = 960.0
-LABELS = 190.0  # room for the names on the left
+WIDTH = 760.0
+LABELS = 172.0  # room for the names on the left
 LANE = 46.0
 _STEPS = (  # (longest span in days, months from tick to tick)
     (550, 1),
@@ -111,13 +111,12 @@ def draw_decision(looks: tuple[LookBack, ...], *, outcome_s: float, outcome: str
 def _draw_look(canvas: Canvas, look: LookBack, back: Callable[[float | None], float], now: float, y: float) -> None:
     canvas.text(0, y + 17, shortened(look.name, LABELS - 14), "label")
     deepest_first = sorted(zip(look.spans_s, look.labels, strict=True), key=lambda s: math.inf if s[0] is None else s[0], reverse=True)
-    free_until = -1e9
-    for seconds, label in deepest_first:
-        left = back(seconds)
+    lefts = [back(seconds) for seconds, _ in deepest_first]
+    for left in lefts:
         canvas.rect(left, y + 4, now - 2 - left, 18, "span s1", 3)
-        if left + 6 > free_until and left + 10 + text_width(label) < now - 4:
+    for left, until, (_, label) in zip(lefts, [*lefts[1:], now - 2], deepest_first, strict=True):
+        if left + 12 + text_width(label) < until:  # a label that its own stretch cannot hold stands in the table beneath
             canvas.text(left + 7, y + 17.5, label, "tick onspan")
-            free_until = left + 12 + text_width(label)
 
 
 def _draw_calendar(canvas: Canvas, scale: Scale, foot: float) -> None:
@@ -151,7 +150,7 @@ def _draw_span(canvas: Canvas, scale: Scale, span: Span, y: float) -> None:
     style = {"held": "span s1", "gap": "span gap", "out": "span out"}[span.style]
     canvas.rect(left, y + 10, max(right - left, 2.0), 24, style, 3 if span.style == "held" else 0)
     if span.style == "gap":
-        canvas.text((left + right) / 2, y + 7, span.label, "tick", anchor="middle")
+        canvas.text((left + right) / 2, y + 7, span.label, "tick halo", anchor="middle")
 
 
 def _draw_moments(canvas: Canvas, scale: Scale, moments: tuple[Moment, ...], foot: float) -> None:
@@ -161,7 +160,7 @@ def _draw_moments(canvas: Canvas, scale: Scale, moments: tuple[Moment, ...], foo
         canvas.line(x, 20, x, foot, "limit")
         middle = min(max(x, half + 2), WIDTH - half - 2)
         if middle - half > until:
-            canvas.text(middle, 13, m.label, "tick", anchor="middle")
+            canvas.text(middle, 13, m.label, "tick halo", anchor="middle")
             until = middle + half + 8
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gonogo.evidence import page_data, page_model, page_rulings
-from gonogo.evidence.page_numbers import moment_text, number_text, short_digest
+from gonogo.evidence.page_numbers import count_text, moment_text, number_text, short_digest
 from gonogo.evidence.page_view import HistoryLine, Origin, PageView, Waived
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ def _rulings(view: PageView) -> dict[str, Any]:
         "headline": page_rulings.headline(view),
         "gates": page_rulings.gate_rows(view),
         "rulings": page_rulings.all_rows(view),
-        "blocking": page_rulings.open_findings(view),
         "glossary": page_model.glossary(view),
     }
 
@@ -63,6 +62,7 @@ def _data(view: PageView) -> dict[str, Any]:
         "time_line": page_data.time_line(view),
         "decision_windows": page_data.decision_windows(view.contract),
         "findings": page_data.finding_rows(view),
+        "maturity": page_data.maturity_words(view.snapshot.facts),
         "facts": page_data.fact_rows(view.snapshot.facts),
     }
 
@@ -92,7 +92,7 @@ def _template() -> Template:
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    environment.filters |= {"moment": moment_text, "number": number_text, "short": short_digest}
+    environment.filters |= {"moment": moment_text, "number": number_text, "short": short_digest, "count": count_text}
     return environment.get_template("page.html.jinja")
 
 

@@ -22,6 +22,14 @@ ABSENT = {
 POLICY = {"drop": "left out", "censor": "counted as not known", "positive": "counted as positive", "negative": "counted as negative"}
 MODES = {"batch": "in batches", "request": "one request at a time", "async": "as jobs that answer later"}
 FINDING_WORDS = {"open": "open", "skipped": "could not run", "note": "worth reading", "clean": "clean", "waived": "waived"}
+FACTS_SHOWN = 100
+_MATURITY = {  # as data/labels.py names them → as the page says them
+    "n_kept": "Outcome known",
+    "n_not_mature": "Window still open",
+    "n_no_outcome": "Nothing came in its window",
+    "n_came_late": "Came after its window",
+    "n_known_before_decision": "Known before the decision",
+}
 _TABLES = ("train", "validate", "test", "window")
 
 
@@ -164,15 +172,50 @@ def _finding(finding: Finding, view: PageView) -> FindingRow:
     )
 
 
+def maturity_words(facts: Mapping[str, Any]) -> tuple[Said, ...]:
+    """How many outcomes had come, and what a label that takes "not yet" for "no" would have said; empty where the facts do not hold it."""
+    found = _maturity(facts)
+    if found is None:
+        return ()
+    said = [Said(term=term, text=f"{found[name]:,} rows") for name, term in _MATURITY.items() if isinstance(found.get(name), int)]
+    outcomes = found.get("outcomes")
+    for name, bias in outcomes.items() if isinstance(outcomes, Mapping) else ():
+        if isinstance(bias, Mapping) and bias.get("is_binary"):
+            said.append(Said(term=f"Bias of a naive {name}", text=_bias_words(bias)))
+    return tuple(said)
+
+
+def _maturity(facts: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The facts about labels, wherever in the snapshot's facts they stand."""
+    if "n_not_mature" in facts:
+        return facts
+    nested = (_maturity(v) for v in facts.values() if isinstance(v, Mapping))
+    return next((m for m in nested if m is not None), None)
+
+
+def _bias_words(bias: Mapping[str, Any]) -> str:
+    mature, naive = bias["mature_rate"], bias["naive_rate"]
+    off = number_text((naive - mature) * 100, 2)
+    known = f"Of the outcomes that had come, {number_text(mature * 100, 2)} % are positive."
+    return f"{known} Taking \u201cnot yet\u201d for \u201cno\u201d would have said {number_text(naive * 100, 2)} %: off by {off} points."
+
+
 def fact_rows(facts: Mapping[str, Any]) -> tuple[Said, ...]:
-    """The snapshot's facts, one line each, nested names joined."""
-    return tuple(Said(term=name.replace("_", " "), text=text) for name, text in _flat("", facts))
+    """The other facts, one line each, nested names joined; the first hundred, and how many more there are."""
+    maturity = _maturity(facts)
+    lines = [Said(term=name.replace("_", " "), text=text) for name, text in _flat("", facts, maturity)]
+    if len(lines) > FACTS_SHOWN:
+        more = Said(term="And more", text=f"{len(lines) - FACTS_SHOWN:,} further facts stand in the snapshot's record")
+        lines = [*lines[:FACTS_SHOWN], more]
+    return tuple(lines)
 
 
-def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
+def _flat(prefix: str, value: Any, left_out: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    if left_out is not None and value is left_out:
+        return
     if isinstance(value, Mapping):
         for name in sorted(value):
-            yield from _flat(f"{prefix}, {name}" if prefix else str(name), value[name])
+            yield from _flat(f"{prefix}, {name}" if prefix else str(name), value[name], left_out)
     elif isinstance(value, bool):
         yield prefix, "yes" if value else "no"
     elif isinstance(value, int | float):

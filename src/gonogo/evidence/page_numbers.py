@@ -82,7 +82,9 @@ def figure_text(value: float | None, low: float | None, high: float | None, meas
     """
     if value is None:
         return "not known"
-    parts = interval_texts(value, low, high, limit) if low is not None and high is not None else (number_text(value),)
+    if low is None or high is None or low == high:  # a count has no spread, and needs no interval to say so
+        return f"{number_text(value)} {unit_text(measured_in)}".strip()
+    parts = interval_texts(value, low, high, limit)
     return " ".join((*parts, unit_text(measured_in))).strip()
 
 

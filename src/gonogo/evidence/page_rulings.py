@@ -24,6 +24,10 @@ _COUNTED = {  # status → how many rulings of it are said
     Status.MISSING: "{n} {has} no evidence",
     Status.INCONCLUSIVE: "{n} {is_} inconclusive",
 }
+FINDINGS = "open_findings"  # the metric that counts findings, in gates and rulings
+_MEND = "Findings in the data stand open: mend what they name, or waive each with a name and a reason."
+_NO_GATE = "Give the contract at least one gate, then run again."
+_NO_RULING = "Measure what the contract's gates ask for, then decide."
 _NEXT = {
     Status.FAIL: "Harm is shown: the model, the data or the question must change before another run.",
     Status.ERROR: "A measurement failed: mend what its sentence names, then measure again.",
@@ -56,6 +60,7 @@ class RulingRow:
     limit: str
     units: str
     sentence: str
+    blocking: tuple[Finding, ...] = ()  # what a gate on findings names
     tally: str = ""  # "15 of 16 slices pass; this one decides"
 
 
@@ -64,7 +69,7 @@ def headline(view: PageView) -> Headline:
     contract, verdict, rulings = view.contract, view.verdict, view.verdict.rulings
     if not rulings:
         summary = "No gate ruled. Without evidence there is no GO."
-        return Headline(go=False, word="NO-GO", summary=summary, steps=("Give the contract at least one gate, then run again.",))
+        return Headline(go=False, word="NO-GO", summary=summary, steps=(_NO_RULING if contract.gates else _NO_GATE,))
     if verdict.go:
         summary = f"Every ruling is a pass: {len(rulings)} of {len(rulings)}."
         return Headline(go=True, word="GO", summary=summary, steps=(_first_share(contract),))
@@ -73,7 +78,10 @@ def headline(view: PageView) -> Headline:
     out = sum(r.status is not Status.PASS for r in rulings)
     summary = f"{out} of {len(rulings)} rulings {'does' if out == 1 else 'do'} not pass: {', '.join(counts)}."
     units = count_text(2, contract.unit).removeprefix("2 ")
-    return Headline(go=False, word="NO-GO", summary=summary, steps=tuple(_NEXT[s].format(unit=units) for s in present))
+    figures = {r.status for r in rulings if r.metric != FINDINGS}
+    steps = tuple(_NEXT[s].format(unit=units) for s in present if s in figures)
+    findings_hold = any(r.metric == FINDINGS and r.status is not Status.PASS for r in rulings)
+    return Headline(go=False, word="NO-GO", summary=summary, steps=(_MEND, *steps) if findings_hold else steps)
 
 
 def _first_share(contract: Contract) -> str:
@@ -117,20 +125,30 @@ def open_findings(view: PageView) -> tuple[Finding, ...]:
 def _row(view: PageView, ruling: Ruling, key: str, tally: str = "") -> RulingRow:
     gate = _gate(view.contract, ruling.gate)
     side, noun = allowed_side(ruling, gate), view.noun_of(ruling.metric)
-    figure = figure_text(ruling.value, ruling.low, ruling.high, ruling.measured_in, limit=ruling.limit)
+    figure = _figure(ruling)
+    blocking = open_findings(view) if ruling.metric == FINDINGS else ()
     return RulingRow(
         status=ruling.status.value,
         status_word=STATUS_WORDS[ruling.status],
         gate=ruling.gate,
-        metric=_metric_words(ruling, gate),
+        metric=_metric_words(view, ruling, gate),
         slice=ruling.slice,
-        figure=figure if ruling.value is not None else "no figure",
+        figure=figure,
         gauge=_gauge(ruling, side, key, figure) if key else "",
         limit=limit_text(ruling, side),
         units=count_text(ruling.n_units, noun) if ruling.n_units and noun else "",
-        sentence=ruling.sentence,
+        sentence="Still open:" if blocking else ruling.sentence,
+        blocking=blocking,
         tally=tally,
     )
+
+
+def _figure(ruling: Ruling) -> str:
+    if ruling.value is None:
+        return "no figure"
+    if ruling.metric == FINDINGS:
+        return count_text(round(ruling.value), "finding")
+    return figure_text(ruling.value, ruling.low, ruling.high, ruling.measured_in, limit=ruling.limit)
 
 
 def _gauge(ruling: Ruling, side: str, key: str, figure: str) -> str:
@@ -140,9 +158,11 @@ def _gauge(ruling: Ruling, side: str, key: str, figure: str) -> str:
     return draw_gauge(value=ruling.value, low=ruling.low, high=ruling.high, limit=ruling.limit, allowed=side, key=key, said=said)
 
 
-def _metric_words(ruling: Ruling, gate: Gate | None) -> str:
+def _metric_words(view: PageView, ruling: Ruling, gate: Gate | None) -> str:
     name = ruling.metric.replace("_", " ")
-    return f"{name}, difference to the {gate.against}" if gate and gate.against else name
+    if gate is None or not gate.against:
+        return name
+    return f"{name}, difference to the {view.reference if gate.against == 'champion' else gate.against}"
 
 
 def _gate(contract: Contract, name: str) -> Gate | None:

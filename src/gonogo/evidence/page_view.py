@@ -80,7 +80,9 @@ class PageView:
         return next((e for e in found if e.metric == metric and e.of is of and e.slice == part), None)
 
     def noun_of(self, metric: str) -> str:
-        """What a figure of that metric counts as independent: the contract's unit, or a single timing; empty where it counts neither."""
+        """What a figure of that metric counts as independent: the contract's unit, a timing, a check; empty where unknown."""
+        if metric == "open_findings":
+            return "check"
         if self.evidence and any(e.metric == metric for e in self.evidence.estimates):
             return self.contract.unit
         timed = self.measurements is not None and any(e.metric == metric for e in self.measurements.estimates)
