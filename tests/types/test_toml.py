@@ -111,6 +111,9 @@ REFUSED = {
         "aggregates",
         "sum(x)",
     ),
+    "blank SQL in a table": ('dep_at = "dep_at", dep_delay', 'dep_at = " ", dep_delay', "known_later", "is empty"),
+    "parameters nested without end": ("learning_rate = 0.08", "a = " + "[" * 40 + "]" * 40, "params", "nested too deeply"),
+    "a key that belongs into a named table": ("[budget]\n", "[budget]\ntimeless = true\n", "timeless", "move it to [sources.NAME]"),
     "two aggregates of one name": ('["last(dep_delay)", "age"]', '["last(dep_delay)", "last(dep_delay )"]', "aggregates", "last_dep_delay"),
     "the same key twice in a list": ('by = ["carrier", "origin"]', 'by = ["carrier", "carrier"]', "by =", "stands twice"),
     "empty SQL": ('sql = "carrier"', 'sql = "  "', "sql =", "is empty"),
@@ -244,9 +247,17 @@ def test_an_empty_contract_is_one_problem_with_the_way_to_a_first_one(text):
     assert "gonogo init" in problem.next
 
 
-@pytest.mark.parametrize("text", ["[" * 5000, "a = " + "[" * 5000, "a = " + "9" * 5000, "a = {", 'a = """', "\0", "a.b = 1\na = 2"])
+DEEP = ["name = " + "[" * depth + "]" * depth for depth in range(100, 500, 7)]
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, "a = " + "[" * 5000, "a = " + "9" * 5000, "a = {", 'a = """', "\0", "a.b = 1\na = 2", *DEEP])
 def test_no_text_at_all_ends_in_a_traceback(text):
     assert refusal(text).problems[0].line >= 1
+
+
+def test_a_contract_of_five_thousand_features_is_read_in_a_moment():
+    many = "".join(f'[features.f{n}]\nsql = "distance + {n}"\nmissing = "native"\n' for n in range(5000))
+    assert len(read_contract(FLIGHTS + many, where="contract.toml").features) > 5000
 
 
 def test_a_refusal_crosses_every_door_as_one_record():

@@ -17,6 +17,7 @@ from typing import Any
 
 from gonogo.types import contract_rules
 from gonogo.types.contract import FORMAT, Contract
+from gonogo.types.contract_schema import is_required
 from gonogo.types.errors import ContractRefused, Problem
 from gonogo.types.record import field_types
 from gonogo.types.toml_lines import Path, key_lines, line_of
@@ -42,7 +43,7 @@ _SCALARS: Mapping[Any, Callable[[object], Any]] = {
 }
 _MAY_BE_EMPTY = ("assumptions", "risks")  # required lists in which "none" is an answer
 _NAMED_TABLES = ("sources", "features", "outcome.columns")  # their keys become names of tables and columns
-_IN_WORDS = ("family", "question", "select_by", "name", "metric", "read", "why", "owner", "fallback")
+_MAY_BE_BLANK = ("one_of",)  # the empty text can be a value of a column
 
 
 def read_contract(text: str, *, where: str) -> Contract:
@@ -53,7 +54,10 @@ def read_contract(text: str, *, where: str) -> Contract:
     what does not exist. Only text that is no TOML at all, or is of a newer format, is refused for that one reason alone.
     """
     raw = _parse(text, where)
-    return read_tables(raw, lines=key_lines(text), where=where)
+    try:
+        return read_tables(raw, lines=key_lines(text), where=where)
+    except RecursionError:
+        raise _no_toml(text, where, _TOO_DEEP) from None
 
 
 def read_tables(raw: Mapping[str, Any], *, lines: Mapping[Path, int], where: str) -> Contract:
@@ -86,24 +90,31 @@ def _parse(text: str, where: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         said = str(error)
     except RecursionError:
-        said = "Lists or tables are nested too deeply (at line 1, column 1)"
+        said = _TOO_DEEP
     except ValueError as error:  # a number of thousands of digits; tomllib then names no line
         said = f"{str(error).split(';')[0]} (at line 1, column 1)"
+    raise _no_toml(text, where, said)
+
+
+def _no_toml(text: str, where: str, said: str) -> ContractRefused:
+    """The one problem of a text that is no TOML. said: as tomllib says it, with its place at the end."""
     at = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)", said)
-    line = int(at[1]) if at and at[1] else text.count("\n") + 1
-    rows = text.splitlines()
-    found = rows[line - 1].strip()[:100] if at and at[1] and line <= len(rows) else "the end of the document"
+    rows = text.split("\n")
+    line = int(at[1]) if at and at[1] else len(rows)
     message = said[: at.start()] if at else said
-    fix = next((f for mark, f in _SYNTAX_FIXES.items() if mark in message), "mend this line first: what follows could not be read")
-    raise ContractRefused(
-        (
-            Problem(
-                where=f"{where}:{line}", key="", line=line, message=f"This is not TOML: {message}.", found=found, expected="TOML", next=fix
-            ),
-        )
+    problem = Problem(
+        where=f"{where}:{line}",
+        key="",
+        line=line,
+        message=f"This is not TOML: {message}.",
+        found=rows[line - 1].strip()[:100] if at and at[1] and line <= len(rows) else "the end of the document",
+        expected="TOML",
+        next=next((fix for mark, fix in _SYNTAX_FIXES.items() if mark in message), "mend this line first: what follows could not be read"),
     )
+    return ContractRefused((problem,))
 
 
+_TOO_DEEP = "Lists or tables are nested too deeply (at line 1, column 1)"
 _SYNTAX_FIXES = {
     "Cannot overwrite": "a key stands twice: delete one of them",
     "Cannot declare": "a table stands twice: merge the two, or write [[…]] for each where several are meant",
@@ -180,8 +191,7 @@ class _Reader:
         here = (*path, spec.name)
         if spec.name in value:
             return self._value(field_types(cls)[spec.name], spec, value[spec.name], here)
-        is_required = spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING
-        if is_required and spec.name not in meant:
+        if is_required(spec) and spec.name not in meant:
             self._refuse_missing(cls, spec, path)
         return _UNREAD
 
@@ -254,8 +264,7 @@ class _Reader:
         return read if len(self.problems) == before else _UNREAD
 
     def _refuse_empty(self, spec: Any, path: Path) -> bool:
-        is_required = spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING
-        if not is_required or spec.name in _MAY_BE_EMPTY:
+        if not is_required(spec) or spec.name in _MAY_BE_EMPTY:
             return False
         if path == ("gates",):
             self._refuse_no_gates(path)
@@ -284,7 +293,7 @@ class _Reader:
         if isinstance(read, str) and kind is str and not is_unset:
             if not self._check_text(read, spec.metadata["form"], spec.metadata["choices"], path):
                 return _UNREAD
-            if not read.strip() and (spec.name in _IN_WORDS or isinstance(path[-1], int)):
+            if not read.strip() and spec.name not in _MAY_BE_BLANK:
                 self._refuse_value(path, read, Unfit("is empty", expected=spec.metadata["about"]))
                 return _UNREAD
         return read if self._is_within(read, spec, path) else _UNREAD
@@ -360,11 +369,13 @@ def _repeated(value: list[Any], kind: Any) -> Iterator[tuple[int, int]]:
 
 def _home(key: str, cls: type) -> str:
     """The table in which the key would be known: a key that follows a header belongs to that header's table."""
-    for spec, kind in ((spec, field_types(Contract)[spec.name]) for spec in dataclasses.fields(Contract)):
-        inner = [arg for arg in (kind, *typing.get_args(kind)) if dataclasses.is_dataclass(arg)]
-        if any(key in field_types(typing.cast("type", arg)) for arg in inner) and inner[0] is not cls:
-            return f"[[{spec.name}]]" if typing.get_origin(kind) is tuple else f"[{spec.name}]" + (".…" if typing.get_origin(kind) else "")
-    return "the top of the file, above the first [table]" if key in field_types(Contract) and cls is not Contract else ""
+    if cls is not Contract and key in field_types(Contract):
+        return "the top of the file, above the first [table]"
+    for name, kind in field_types(Contract).items():
+        inner = next((arg for arg in (kind, *typing.get_args(kind)) if dataclasses.is_dataclass(arg)), None)
+        if inner not in (None, cls) and key in field_types(typing.cast("type", inner)):
+            return {None: f"[{name}]", tuple: f"[[{name}]]"}.get(typing.get_origin(kind), f"[{name}.NAME]")
+    return ""
 
 
 def _fix_unknown(cls: type, key: str, near: str, home: str) -> str:

@@ -18,6 +18,7 @@ from gonogo.types.time import duration_us, moment_us, window_us
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 INT64 = 2**63
+DEEPEST = 20  # of lists and tables inside one another, among a learner's parameters
 
 
 class Unfit(ValueError):
@@ -96,15 +97,19 @@ def read_truth(value: object) -> bool:
     return value
 
 
-def read_anything(value: object) -> Any:
+def read_anything(value: object, *, depth: int = 0) -> Any:
     """What a record can hold: text, numbers, true and false, lists and tables of them."""
+    if depth > DEEPEST:
+        raise Unfit("is nested too deeply", expected=f"lists and tables at most {DEEPEST} deep")
     if isinstance(value, dict):
-        return {read_text(key): read_anything(v) for key, v in value.items()}
+        return {read_text(key): read_anything(held, depth=depth + 1) for key, held in value.items()}
     if isinstance(value, list):
-        return tuple(map(read_anything, value))
+        return tuple(read_anything(held, depth=depth + 1) for held in value)
     if isinstance(value, datetime | date | time):
         raise Unfit("is a TOML date or time", expected="text, a number, true or false, or lists and tables of them", fix="put it in quotes")
-    if isinstance(value, bool | str):
+    if isinstance(value, str):
+        return read_text(value)
+    if isinstance(value, bool):
         return value
     return read_whole(value) if isinstance(value, int) else read_number(value)
 
