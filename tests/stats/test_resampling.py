@@ -62,7 +62,7 @@ def test_about_ninety_five_of_a_hundred_intervals_hold_the_true_auc_at_few_units
         draws = unit_draws(n_units, 300, seed)
         interval = percentile_interval(np.array([figure(draw[unit]) for draw in draws]), n_units=n_units)
         held.append(interval.low <= truth <= interval.high)
-    # 250 worlds tell 95 % from 91 %; benchmarks/coverage.py tells it from 94 %.
+    # 250 worlds tell 95 % from 91 %; benchmarks/interval_coverage.py tells it from 94 %.
     assert 0.915 <= np.mean(held) <= 0.985
 
 

@@ -5,7 +5,7 @@ are weighted by the same draws, so that their difference is paired.
 
 A plain percentile interval of G units is too narrow by the factor √((G−1)/G) · z/t. Its two probabilities are therefore moved out to
 Φ(∓ √(G/(G−1)) · t(G−1)): the expanded percentile interval of Hesterberg (2015), What teachers should know about the bootstrap,
-The American Statistician 69(4). `benchmarks/coverage.py` shows what it covers.
+The American Statistician 69(4). `benchmarks/interval_coverage.py` shows what it covers.
 """
 
 from __future__ import annotations
