@@ -133,20 +133,20 @@ def whole_numbers(column: pa.Array) -> NDArray[np.int64]:
     return np.asarray(numbers)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")  # type: ignore[misc]
+@numba.njit(cache=True, nogil=True, inline="always")
 def _splitmix(x: np.uint64) -> np.uint64:
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+@numba.njit(cache=True, nogil=True)
 def _hash_integers(values: NDArray[np.int64], hashes: Hashes) -> None:
     for i in range(values.size):
         hashes[i] = _splitmix(np.uint64(values[i]) + GOLDEN)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+@numba.njit(cache=True, nogil=True)
 def _hash_text(bounds: NDArray[np.int64], data: NDArray[np.uint8], hashes: Hashes) -> None:
     for i in range(bounds.size - 1):
         start, stop = bounds[i], bounds[i + 1]
@@ -159,13 +159,13 @@ def _hash_text(bounds: NDArray[np.int64], data: NDArray[np.uint8], hashes: Hashe
         hashes[i] = _splitmix(state ^ np.uint64(0xA5A5A5A5A5A5A5A5))
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+@numba.njit(cache=True, nogil=True)
 def _mix(hashes: Hashes, part: Hashes, place: np.uint64) -> None:
     for i in range(hashes.size):
         hashes[i] = _splitmix((hashes[i] ^ part[i]) + place)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+@numba.njit(cache=True, nogil=True)
 def _fill_order(buckets: NDArray[np.uint16], cursors: NDArray[np.int64], order: NDArray[np.int64]) -> None:
     for i in range(buckets.size):
         bucket = buckets[i]

@@ -25,14 +25,31 @@ if TYPE_CHECKING:
 
 
 class EventColumns(Protocol):
-    """Which columns of the events say what."""
+    """Which columns of the events say what; see joining.Join."""
 
-    by: tuple[str, ...]
-    event_time: str
-    known_at: str  # empty: an event is known when it happens
-    retracted_at: str  # empty: nothing is taken back
-    sequence: str  # empty: nothing settles ties
-    boundary: str
+    @property
+    def by(self) -> tuple[str, ...]:
+        """Key columns."""
+
+    @property
+    def event_time(self) -> str:
+        """When it happened."""
+
+    @property
+    def known_at(self) -> str:
+        """When it was known; empty: when it happened."""
+
+    @property
+    def retracted_at(self) -> str:
+        """From when it no longer counts; empty: nothing is taken back."""
+
+    @property
+    def sequence(self) -> str:
+        """What settles ties; empty: nothing does."""
+
+    @property
+    def boundary(self) -> str:
+        """before or at."""
 
     @property
     def used(self) -> tuple[str, ...]:
@@ -294,7 +311,7 @@ def _bits(column: pa.Array) -> Ints:
     return np.frombuffer(column.buffers()[1], dtype=np.int64)[column.offset : column.offset + len(column)]
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+@numba.njit(cache=True, nogil=True)
 def _count(codes: Codes, starts: Ints) -> None:
     for code in codes:
         if code >= 0:
@@ -303,7 +320,7 @@ def _count(codes: Codes, starts: Ints) -> None:
         starts[e + 1] += starts[e]
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+@numba.njit(cache=True, nogil=True)
 def _place(codes: Codes, free: Ints, places: Ints) -> None:
     for i in range(codes.size):
         code = codes[i]
@@ -313,14 +330,14 @@ def _place(codes: Codes, free: Ints, places: Ints) -> None:
             free[code] += 1
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+@numba.njit(cache=True, nogil=True)
 def _put(words: Ints, places: Ints, out: Ints) -> None:
     for i in range(words.size):
         if places[i] >= 0:
             out[places[i]] = words[i]
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+@numba.njit(cache=True, nogil=True)
 def _put_flags(is_null: NDArray[np.bool_], places: Ints, out: Flags) -> None:
     for i in range(is_null.size):
         if places[i] >= 0 and is_null[i]:

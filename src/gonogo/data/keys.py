@@ -80,7 +80,7 @@ class KeyTable:
 
 
 def _joined(codes: list[Codes]) -> Codes:
-    return np.concatenate(codes) if len(codes) != 1 else codes[0]
+    return codes[0] if len(codes) == 1 else np.concatenate([np.empty(0, np.int32), *codes])
 
 
 def _pairs(first: Codes, second: Codes, n_second: int) -> tuple[Integers, NDArray[np.bool_]]:
@@ -93,6 +93,8 @@ def _part_table(column: pa.ChunkedArray) -> _Text | _Whole:
 
 class _Text:
     """Codes of one text part: its place among the distinct values."""
+
+    n_codes: int
 
     def __init__(self, column: pa.ChunkedArray) -> None:
         self._values = _plain_text(column).unique().drop_null()
@@ -114,10 +116,12 @@ def _plain_text(column: Any) -> Any:
 class _Whole:
     """Codes of one part of whole numbers, booleans or times."""
 
+    n_codes: int
+
     def __init__(self, column: pa.ChunkedArray) -> None:
         chunks = column.chunks
-        values = np.concatenate([whole_numbers(chunk) for chunk in chunks]) if len(chunks) != 1 else whole_numbers(chunks[0])
-        missing = np.concatenate([_missing(chunk) for chunk in chunks]) if column.null_count else np.empty(0, np.bool_)
+        values = whole_numbers(chunks[0]) if len(chunks) == 1 else np.concatenate([np.empty(0, np.int64), *map(whole_numbers, chunks)])
+        missing = np.concatenate([np.asarray(chunk.is_null()) for chunk in chunks]) if column.null_count else np.empty(0, np.bool_)
         self._numbers = NumberCodes(values, missing)
         self.n_codes = self._numbers.n_codes
 
@@ -132,6 +136,8 @@ def _missing(column: pa.Array) -> NDArray[np.bool_]:
 class NumberCodes:
     """Codes of 64-bit numbers: a direct table where they lie close together, else a hash table that holds the numbers themselves."""
 
+    n_codes: int
+
     def __init__(self, values: Integers, missing: NDArray[np.bool_]) -> None:
         present = values[~missing] if missing.size else values
         self._low = int(present.min()) if present.size else 0
@@ -141,18 +147,19 @@ class NumberCodes:
             self._codes = np.full(extent, ABSENT, np.int32)
             self.n_codes = int(_learn_dense(present, self._low, self._codes))
         else:
-            self._learn_sparse(present)
+            self.n_codes = self._learn_sparse(present)
 
-    def _learn_sparse(self, values: Integers) -> None:
+    def _learn_sparse(self, values: Integers) -> int:
         size = 1 << 12
         self._keys, self._codes = np.empty(size, np.int64), np.full(size, ABSENT, np.int32)
-        done, self.n_codes = _learn_hashed(values, 0, 0, self._keys, self._codes)
+        done, n = _learn_hashed(values, 0, 0, self._keys, self._codes)
         while done < values.size:
             size *= 4
             keys, codes = np.empty(size, np.int64), np.full(size, ABSENT, np.int32)
             _rehash(self._keys, self._codes, keys, codes)
             self._keys, self._codes = keys, codes
-            done, self.n_codes = _learn_hashed(values, done, self.n_codes, keys, codes)
+            done, n = _learn_hashed(values, done, n, keys, codes)
+        return int(n)
 
     def look_up(self, values: Integers, missing: NDArray[np.bool_]) -> Codes:
         """(n,) the code of each number, ABSENT where it was not learnt or is missing. `missing` may be empty: nothing is."""
@@ -166,7 +173,7 @@ class NumberCodes:
         return found
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+@numba.njit(cache=True, nogil=True)
 def _learn_dense(values: Integers, low: int, codes: Codes) -> int:
     n = 0
     for value in values:
@@ -176,7 +183,7 @@ def _learn_dense(values: Integers, low: int, codes: Codes) -> int:
     return n
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+@numba.njit(cache=True, nogil=True)
 def _look_up_dense(values: Integers, low: int, codes: Codes, found: Codes) -> None:
     high = low + codes.size - 1
     for i in range(values.size):
@@ -185,13 +192,13 @@ def _look_up_dense(values: Integers, low: int, codes: Codes, found: Codes) -> No
         found[i] = codes[value - low] if low <= value <= high else ABSENT
 
 
-@numba.njit(cache=True, nogil=True, inline="always")  # type: ignore[misc]
+@numba.njit(cache=True, nogil=True, inline="always")
 def _slot(value: np.int64, mask: np.uint64) -> np.int64:
     x = np.uint64(value) * np.uint64(0x9E3779B97F4A7C15)
     return np.int64((x ^ (x >> np.uint64(32))) & mask)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+@numba.njit(cache=True, nogil=True)
 def _learn_hashed(values: Integers, start: int, n: int, keys: Integers, codes: Codes) -> tuple[int, int]:
     """Learn values[start:] until half of the slots are taken; how far it came, and how many codes there are."""
     mask = np.uint64(keys.size - 1)
@@ -207,7 +214,7 @@ def _learn_hashed(values: Integers, start: int, n: int, keys: Integers, codes: C
     return values.size, n
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+@numba.njit(cache=True, nogil=True)
 def _rehash(old_keys: Integers, old_codes: Codes, keys: Integers, codes: Codes) -> None:
     mask = np.uint64(keys.size - 1)
     for i in range(old_keys.size):
@@ -218,7 +225,7 @@ def _rehash(old_keys: Integers, old_codes: Codes, keys: Integers, codes: Codes) 
             keys[at], codes[at] = old_keys[i], old_codes[i]
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+@numba.njit(cache=True, nogil=True)
 def _look_up_hashed(values: Integers, keys: Integers, codes: Codes, found: Codes) -> None:
     mask = np.uint64(keys.size - 1)
     for i in range(values.size):

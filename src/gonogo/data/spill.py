@@ -27,7 +27,7 @@ from gonogo.data.buckets import bucket_of, bucket_order, key_hashes
 from gonogo.data.content import digest_of_file
 from gonogo.data.joining import Join, compute
 from gonogo.data.streams import HeldStream, ParquetStream, Stream
-from gonogo.data.writing import ROW_GROUP, whole_file, write_joined
+from gonogo.data.writing import ROW_GROUP, cut, whole_file, write_joined
 from gonogo.types.errors import BlobCorrupt, UsageError
 from gonogo.types.record import canonical, digest
 
@@ -60,8 +60,8 @@ def join_by_buckets(
             work.spill_events()
             work.join_buckets()
         work.remove_slabs()
-        write_joined(out, labels, added, work.merged(), row_group=slab)
-        n_duplicates = sum(part["n_duplicates"] for part in work.manifest().values())
+        write_joined(out, labels, added, work.merged(), slab=slab)
+        n_duplicates = sum(int(part["n_duplicates"]) for part in work.manifest().values())
     shutil.rmtree(job, ignore_errors=True)
     return n_duplicates
 
@@ -111,7 +111,7 @@ class _Work:
     def _spill(self, side: str, stream: ParquetStream, columns: Sequence[str], *, with_place: bool) -> None:
         paths = self._slab_paths(side, stream)
         first = next((i for i, path in enumerate(paths) if not path.exists()), len(paths))
-        slabs = _slabs(stream, columns, self.slab, first)
+        slabs = cut(stream, columns, self.slab, first=first)
 
         def write(numbered: tuple[int, pa.Table]) -> None:
             number, table = numbered
@@ -215,23 +215,6 @@ def _taken(column: pa.Array, order: Any) -> pa.Array:
         return column.take(pa.array(order))
     words = np.frombuffer(column.buffers()[1], np.int64)[column.offset : column.offset + len(column)]
     return pa.Array.from_buffers(column.type, len(order), [None, pa.py_buffer(words[order])])
-
-
-def _slabs(stream: ParquetStream, columns: Sequence[str], slab: int, first: int) -> Iterator[pa.Table]:
-    """Slabs of the stream from the first one asked for; one of no rows where the stream has none."""
-    import pyarrow as pa
-
-    held: list[pa.RecordBatch] = []
-    n_held = 0
-    for batch in stream.batches(columns, start=first * slab):
-        held.append(batch)
-        n_held += batch.num_rows
-        while n_held >= slab:
-            whole = pa.Table.from_batches(held)
-            yield whole.slice(0, slab)
-            held, n_held = whole.slice(slab).to_batches(), n_held - slab
-    if n_held or (not stream.n_rows and first == 0):
-        yield pa.Table.from_batches(held, schema=pa.schema([stream.schema.field(name) for name in columns]))
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

@@ -19,7 +19,7 @@ from gonogo.data.content import digest_of_file
 from gonogo.data.gather import check_keys
 from gonogo.data.joining import Join
 from gonogo.data.streams import ParquetStream, Stream, require
-from gonogo.data.writing import sliced, write_joined
+from gonogo.data.writing import ROW_GROUP, sliced, write_joined
 from gonogo.types.aggregate import parse_aggregate
 from gonogo.types.errors import UsageError
 from gonogo.types.record import Digest
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 GIB = 1 << 30
+LARGEST_SLAB = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,13 +97,22 @@ def as_of_join(
     _check_call(join, n_buckets, threads)
     label_stream, event_stream = ParquetStream.open(_paths(labels)), ParquetStream.open(_paths(events))
     added = _check_tables(join, label_stream, event_stream)
-    n_buckets = n_buckets or buckets_for(_bytes_needed(join, label_stream.n_rows, event_stream.n_rows), memory_limit // threads)
+    share = memory_limit // threads
+    n_buckets = n_buckets or buckets_for(_bytes_needed(join, label_stream.n_rows, event_stream.n_rows), share)
     if n_buckets == 1:
         n_duplicates = _join_in_memory(join, label_stream, event_stream, added, out)
     else:
         folder = workspace or out.parent
         n_duplicates = spill.join_by_buckets(
-            join, label_stream, event_stream, added, out, folder=folder, n_buckets=n_buckets, threads=threads
+            join,
+            label_stream,
+            event_stream,
+            added,
+            out,
+            folder=folder,
+            n_buckets=n_buckets,
+            threads=threads,
+            slab=_slab_rows(join, label_stream, share),
         )
     return Joined(
         out=out,
@@ -168,6 +178,15 @@ def _bytes_needed(join: Join, n_labels: int, n_events: int) -> int:
     per_event = 8 * (2 * len(join.event_columns) + 5)
     per_label = 8 * (len(join.by) + 5 + 3 * n_added)
     return n_events * per_event + n_labels * per_label
+
+
+def _slab_rows(join: Join, labels: Stream, share: int) -> int:
+    """Rows that are told apart, or merged, at a time: few enough to keep to an eighth of the memory with their copies."""
+    per_row = 8 * 4 * max(len(join.event_columns), len(labels.schema) + len(join.columns))
+    slab = ROW_GROUP
+    while 2 * slab <= LARGEST_SLAB and 2 * slab * per_row <= share // 8:
+        slab *= 2
+    return slab
 
 
 def _join_in_memory(join: Join, labels: Stream, events: Stream, added: pa.Schema, out: Path) -> int:

@@ -22,8 +22,13 @@ BATCH = 1 << 17  # rows: a column of a batch is 1 MiB, so that a few of them sta
 class Stream(Protocol):
     """A table that can be read more than once, always in the same order."""
 
-    n_rows: int
-    schema: pa.Schema
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns."""
 
     def batches(self, columns: Sequence[str], *, start: int = 0, size: int = BATCH) -> Iterator[pa.RecordBatch]:
         """Rows from `start` on, at most `size` at a time, with these columns in this order."""

@@ -14,7 +14,7 @@ from gonogo.types.errors import StorageFailed
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROW_GROUP = 1 << 20  # rows of the output that are written at a time
+ROW_GROUP = 1 << 17  # rows of the output; fixed, so that its bytes do not depend on how much memory there was
 
 
 @contextmanager
@@ -33,39 +33,38 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         unfinished.unlink(missing_ok=True)
 
 
-def write_joined(out: Path, labels: Stream, added: pa.Schema, slabs: Iterator[Sequence[pa.Array]], *, row_group: int = ROW_GROUP) -> None:
-    """The labels' own columns, read again, beside the added ones, slab by slab.
+def write_joined(out: Path, labels: Stream, added: pa.Schema, slabs: Iterator[Sequence[pa.Array]], *, slab: int = ROW_GROUP) -> None:
+    """The labels' own columns, read again, beside the added ones.
 
-    slabs: the added columns of row_group labels at a time; one slab of no rows where there are no labels.
+    slabs: the added columns of `slab` labels at a time, a multiple of ROW_GROUP; one slab of no rows where there are no labels.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = pa.schema([*labels.schema.remove_metadata(), *added])
     with whole_file(out) as file, pq.ParquetWriter(file, schema) as writer:
-        for own, columns in zip(_slabs(labels, row_group), slabs, strict=True):
-            writer.write_table(pa.Table.from_arrays([*own.columns, *columns], schema=schema), row_group_size=row_group)
+        for own, columns in zip(cut(labels, labels.schema.names, slab), slabs, strict=True):
+            writer.write_table(pa.Table.from_arrays([*own.columns, *columns], schema=schema), row_group_size=ROW_GROUP)
 
 
-def sliced(columns: Sequence[pa.Array], n_rows: int, row_group: int = ROW_GROUP) -> Iterator[list[pa.Array]]:
+def sliced(columns: Sequence[pa.Array], n_rows: int, slab: int = ROW_GROUP) -> Iterator[list[pa.Array]]:
     """Whole columns as slabs."""
-    for at in range(0, max(1, n_rows), row_group):
-        yield [column.slice(at, row_group) for column in columns]
+    for at in range(0, max(1, n_rows), slab):
+        yield [column.slice(at, slab) for column in columns]
 
 
-def _slabs(labels: Stream, row_group: int) -> Iterator[pa.Table]:
-    """All columns of the labels, row_group rows at a time; one slab of no rows where there are none."""
+def cut(stream: Stream, columns: Sequence[str], slab: int, *, first: int = 0) -> Iterator[pa.Table]:
+    """Slabs of a stream, from number `first` on: `slab` rows each, the last one what is left; one of no rows where the stream has none."""
     import pyarrow as pa
 
     held: list[pa.RecordBatch] = []
     n_held = 0
-    for batch in labels.batches(labels.schema.names):
+    for batch in stream.batches(columns, start=first * slab):
         held.append(batch)
         n_held += batch.num_rows
-        while n_held >= row_group:
+        while n_held >= slab:
             whole = pa.Table.from_batches(held)
-            yield whole.slice(0, row_group)
-            held = whole.slice(row_group).to_batches()
-            n_held -= row_group
-    if n_held or not labels.n_rows:
-        yield pa.Table.from_batches(held, schema=labels.schema)
+            yield whole.slice(0, slab)
+            held, n_held = whole.slice(slab).to_batches(), n_held - slab
+    if n_held or (not stream.n_rows and first == 0):
+        yield pa.Table.from_batches(held, schema=pa.schema([stream.schema.field(name) for name in columns]))
