@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MEANING = {
     Status.PASS: "even the worst end of the interval keeps to it",
     Status.INCONCLUSIVE: "the interval reaches beyond it, so harm is not refuted; more data may decide",
-    Status.FAIL: "the whole interval lies beyond it: harm is shown",
+    Status.FAIL: "the whole interval lies beyond it, so harm is shown",
 }
 
 
