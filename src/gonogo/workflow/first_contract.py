@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gonogo.data.sql import identifier, literal
+from gonogo.data.sql import literal
 from gonogo.types.contract import FORMAT
 from gonogo.workflow.first_choices import INTERVALS, NUMBERS, Target, Timing, is_id, late_words
 from gonogo.workflow.first_look import TIMES, Column, Look, aware
@@ -98,7 +98,7 @@ def _other_sources(first: First) -> Iterator[str]:
         if time is None:
             yield "timeless = true    # DECIDE: attributes that are taken as always known"
         else:
-            yield f"sql = {toml(f'select *, {aware(time.name, time.type)} as happened_at from input')}"
+            yield f"sql = {toml(f'select *, {aware(look.sql(time.name), time.type)} as happened_at from input')}"
             yield 'event_time = "happened_at"'
             yield 'known_at = "happened_at"    # DECIDE: when anybody could know it, which is rarely the moment it happened'
         columns = {column.name for column in look.columns} & {column.name for column in first.look.columns}
@@ -131,7 +131,7 @@ def _outcome(first: First) -> Iterator[str]:
     else:
         if target.others:
             yield f"# DECIDE: it could also have been {_plain(', '.join(target.others))}"
-        column = identifier(target.column)
+        column = first.look.sql(target.column)
         test = column if target.is_boolean else f"({column} = {_sql_value(target.positive)})"
         yield f"columns = {{ {_outcome_column(first)} = {toml(f'{test}::int')} }}"
     yield f"known_at = {toml(_outcome_known(first))}    # DECIDE: when the outcome was known; null where it never was"
@@ -145,7 +145,7 @@ def _features(first: First) -> Iterator[str]:
         if column.name in _spoken_for(first):
             continue
         reason = _why_not(column, first)
-        lines = list(_feature(column, _name(column.name, taken), first.look.n_rows))
+        lines = list(_feature(column, _name(column.name, taken), first))
         if reason:
             unused.append([f"# {_plain(column.name)} is left out: {reason}", *(f"# {line}" for line in lines)])
         else:
@@ -157,16 +157,16 @@ def _features(first: First) -> Iterator[str]:
     yield "\n\n".join("\n".join(lines) for lines in used + unused)
 
 
-def _feature(column: Column, name: str, n_rows: int) -> Iterator[str]:
+def _feature(column: Column, name: str, first: First) -> Iterator[str]:
     yield f"[features.{name}]"
     is_wide = re.fullmatch(r"UBIGINT|U?HUGEINT|DECIMAL.*", column.type) is not None
     is_enum = column.type.startswith("ENUM")
-    sql = identifier(column.name) + ("::double" if is_wide else "::varchar" if is_enum else "")
+    sql = first.look.sql(column.name) + ("::double" if is_wide else "::varchar" if is_enum else "")
     yield f"sql = {toml(sql)}"
     if column.type == "VARCHAR" or is_enum:
         yield 'kind = "category"'
     yield f"missing = {toml('native' if column.n_null else 'refuse')}" + (
-        f"    # null in {column.n_null:,} of {n_rows:,} rows" if column.n_null else ""
+        f"    # null in {column.n_null:,} of {first.look.n_rows:,} rows" if column.n_null else ""
     )
 
 
@@ -255,9 +255,9 @@ def _why_unit(first: First) -> str:
 def _extra_columns(first: First) -> list[str]:
     timing, columns = first.timing, []
     if timing and not timing.type.endswith("ZONE"):
-        columns.append(f"{aware(timing.column, timing.type)} as {free('decided_at', first)}")
+        columns.append(f"{aware(first.look.sql(timing.column), timing.type)} as {free('decided_at', first)}")
     if timing and _unit(first) == free("decided_on", first):
-        columns.append(f"{aware(timing.column, timing.type)}::date as {free('decided_on', first)}")
+        columns.append(f"{aware(first.look.sql(timing.column), timing.type)}::date as {free('decided_on', first)}")
     if not first.key or _unit(first) == free("row_id", first):
         columns.append(f"row_number() over () as {free('row_id', first)}")
     return columns
@@ -276,7 +276,7 @@ def free(name: str, first: First) -> str:
 
 
 def _decided(first: First) -> str:
-    return identifier(_known_at(first, first.timing)) if first.timing else f"timestamptz '{SAME_FOR_ALL}'"
+    return first.look.sql(_known_at(first, first.timing)) if first.timing else f"timestamptz '{SAME_FOR_ALL}'"
 
 
 def _window(first: First) -> str:
@@ -285,7 +285,7 @@ def _window(first: First) -> str:
 
 def _outcome_known(first: First) -> str:
     then = f"{_decided(first)} + interval {INTERVALS[_window(first)]}"
-    return f"case when {identifier(first.target.column)} is not null then {then} end" if first.target else then
+    return f"case when {first.look.sql(first.target.column)} is not null then {then} end" if first.target else then
 
 
 def _outcome_column(first: First) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gonogo.data.readers import count_rows
 from gonogo.data.sources import read_raw
-from gonogo.data.sql import column_types, identifier, one_row
+from gonogo.data.sql import CLOCK_WORDS, column_types, identifier, one_row
 from gonogo.types.time import moment_us
 
 if TYPE_CHECKING:
@@ -54,6 +54,12 @@ class Look:
     relation: str  # its table in the connection
     n_rows: int
     columns: tuple[Column, ...]
+    keywords: frozenset[str]  # words that SQL keeps for itself
+
+    def sql(self, name: str) -> str:
+        """The column as SQL reads it, in quotes only where it needs them."""
+        is_plain = re.fullmatch(r"[a-z_][a-z0-9_]*", name) and name not in self.keywords
+        return name if is_plain else identifier(name)
 
     def column(self, name: str) -> Column:
         """The column of that name."""
@@ -69,7 +75,14 @@ def look_at(path: Path, relation: str, connection: DuckDBPyConnection) -> Look:
     for start in range(0, len(names), COLUMNS_AT_ONCE):
         counted |= _count(names[start : start + COLUMNS_AT_ONCE], relation, connection)
     columns = tuple(_column(name, types[name], *counted[name], relation, connection) for name in names)
-    return Look(path=path, relation=relation, n_rows=count_rows(connection, relation), columns=columns)
+    kept = connection.execute("SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category <> 'unreserved'").fetchall()
+    return Look(
+        path=path,
+        relation=relation,
+        n_rows=count_rows(connection, relation),
+        columns=columns,
+        keywords=frozenset(word for (word,) in kept) | CLOCK_WORDS,
+    )
 
 
 def glob_free(path: str) -> str:
@@ -130,7 +143,7 @@ def _column(name: str, kind: str, n_null: int, n_about: int, relation: str, conn
 
 
 def _span(name: str, kind: str, relation: str, connection: DuckDBPyConnection) -> Span | None:
-    moment = f"epoch_us({aware(name, kind)})"
+    moment = f"epoch_us({aware(identifier(name), kind)})"
     row = one_row(
         connection,
         f"SELECT min(t), quantile_disc(t, 0.6), quantile_disc(t, 0.8), max(t), count(DISTINCT t // 86400000000) "
@@ -141,13 +154,12 @@ def _span(name: str, kind: str, relation: str, connection: DuckDBPyConnection) -
     return Span(first=row[0], at_60=row[1], at_80=row[2], last=row[3], n_days=row[4])
 
 
-def aware(name: str, kind: str) -> str:
-    """SQL: the column as an aware time; UTC where it does not say.
+def aware(sql: str, kind: str) -> str:
+    """SQL: a time of that type as an aware one; UTC where it does not say.
 
     >>> aware("day", "DATE")
-    'timezone(\\'UTC\\', "day"::timestamp)'
+    "timezone('UTC', day::timestamp)"
     """
-    column = identifier(name)
     if kind == "TIMESTAMP WITH TIME ZONE":
-        return column
-    return f"timezone('UTC', {column})" if kind == "TIMESTAMP" else f"timezone('UTC', {column}::timestamp)"
+        return sql
+    return f"timezone('UTC', {sql})" if kind == "TIMESTAMP" else f"timezone('UTC', {sql}::timestamp)"
