@@ -332,7 +332,7 @@ def mutated(raw, path, how, value, name):
     return copy
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(PATHS), st.sampled_from(["delete", "rename", "retype"]), ANYTHING, st.text(max_size=8)),
@@ -347,7 +347,7 @@ def test_any_change_of_a_contract_gives_a_contract_or_a_refusal_with_a_line(chan
             raw = mutated(raw, path, how, value, name)
         except (KeyError, IndexError, TypeError):  # an earlier change took the place away
             continue
-    outcome = read_or_refused(raw)
+    outcome = read_or_refused(lambda: read_tables(raw, lines=LINES, where="contract.toml"))
     if isinstance(outcome, ContractRefused):
         assert all(1 <= problem.line <= FLIGHTS.count("\n") + 1 for problem in outcome.problems)
         assert str(outcome).startswith("GNG-C001")
@@ -357,9 +357,24 @@ def test_any_change_of_a_contract_gives_a_contract_or_a_refusal_with_a_line(chan
         assert digest(outcome).startswith("sha256:")
 
 
-def read_or_refused(raw):
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, len(FLIGHTS)), st.integers(0, 40), st.text("[]{}=\"'#.,\n\\ a1-", max_size=3)), min_size=1, max_size=3
+    )
+)
+def test_any_slip_of_the_keys_gives_a_contract_or_a_refusal_with_a_line(slips):
+    text = FLIGHTS
+    for start, length, typed in slips:
+        text = text[:start] + typed + text[start + length :]
+    outcome = read_or_refused(lambda: read_contract(text, where="contract.toml"))
+    if isinstance(outcome, ContractRefused):
+        assert all(1 <= problem.line <= text.count("\n") + 1 for problem in outcome.problems)
+
+
+def read_or_refused(read):
     try:
-        return read_tables(raw, lines=LINES, where="contract.toml")
+        return read()
     except ContractRefused as refused:
         return refused
 
