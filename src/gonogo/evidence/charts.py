@@ -143,7 +143,10 @@ def _draw_points(canvas: Canvas, curve: Curve, series: Series, plot: _Plot, styl
     for p in series.points:
         if p.low is not None and p.high is not None:
             canvas.line(plot.x(p.x), plot.y(p.low), plot.x(p.x), plot.y(p.high), f"whisker {style}")
-        (canvas.diamond if style == "s2" else canvas.dot)(plot.x(p.x), plot.y(p.y), f"mark {style}")
+            for end in (p.low, p.high):  # short intervals would hide behind their mark
+                canvas.line(plot.x(p.x) - 4, plot.y(end), plot.x(p.x) + 4, plot.y(end), f"cap {style}")
+        mark, radius = (canvas.diamond, 4.0) if style == "s2" else (canvas.dot, 3.0)
+        mark(plot.x(p.x), plot.y(p.y), f"mark {style}", radius)
 
 
 def _draw_bars(canvas: Canvas, curve: Curve, series: Series, plot: _Plot, style: str) -> None:
@@ -201,19 +204,19 @@ def _place_labels(curve: Curve, plot: _Plot, styles: dict[str, str]) -> tuple[_L
     labels: list[_Label] = []
     for series in curve.series:
         others = [at for name, spots in ink.items() if name != series.name for at in spots]
-        best = max(_free_places(series, plot, ink[series.name] + ideal, others, labels), default=None)
+        best = max(_free_places(series, plot, curve.marks, ink[series.name] + ideal, others, labels), default=None)
         if best is None:
             return None
         labels.append(_Label(text=series.name, style=styles[series.name], x=best[2], y=best[3], anchor=best[4]))
     return tuple(labels)
 
 
-def _free_places(series: Series, plot: _Plot, own: list[Spot], others: list[Spot], labels: list[_Label]) -> list[Place]:
+def _free_places(series: Series, plot: _Plot, marks: str, own: list[Spot], others: list[Spot], labels: list[_Label]) -> list[Place]:
     """(how clear of the others, order, x, y, anchor) of every place where the label covers nothing."""
     width, found = text_width(series.name), []
-    stride = max(1, len(series.points) // 24)
-    for order, p in enumerate(series.points[::stride]):
-        at = (plot.x(p.x), plot.y(p.y))
+    corners = [(plot.x(p.x), plot.y(p.y)) for p in series.points]
+    along = sorted({*corners, *(spot for a, b in pairwise(corners) for spot in _between(a, b))} if marks == "line" else corners)
+    for order, at in enumerate(along[:: max(1, len(along) // 24)]):
         for dx, dy, anchor in ((9, -9, "start"), (-9, -9, "end"), (9, 20, "start"), (-9, 20, "end"), (0, -13, "middle"), (0, 24, "middle")):
             x, y = at[0] + dx, at[1] + dy
             left = x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]

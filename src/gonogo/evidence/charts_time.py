@@ -115,8 +115,15 @@ def _draw_look(canvas: Canvas, look: LookBack, back: Callable[[float | None], fl
     for left in lefts:
         canvas.rect(left, y + 4, now - 2 - left, 18, "span s1", 3)
     for left, until, (_, label) in zip(lefts, [*lefts[1:], now - 2], deepest_first, strict=True):
-        if left + 12 + text_width(label) < until:  # a label that its own stretch cannot hold stands in the table beneath
-            canvas.text(left + 7, y + 17.5, label, "tick onspan")
+        fits = next((t for t in (label, _short(label)) if left + 12 + text_width(t) < until), "")
+        if fits:  # a label that its own stretch cannot hold stands in the table beneath
+            canvas.text(left + 7, y + 17.5, fits, "tick onspan")
+
+
+def _short(duration: str) -> str:
+    for word, letters in (("minute", "min"), ("hour", "h"), ("day", "d")):
+        duration = duration.replace(f"{word}s", letters).replace(word, letters)
+    return duration
 
 
 def _draw_calendar(canvas: Canvas, scale: Scale, foot: float) -> None:

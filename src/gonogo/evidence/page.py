@@ -71,9 +71,9 @@ def _model(view: PageView) -> dict[str, Any]:
     curves = view.evidence.curves if view.evidence else ()
     return {
         "figures": page_model.figure_rows(view),
-        "curves": page_model.curve_charts(curves, "curve"),
+        "curves": page_model.curve_charts(curves, "curve", view.reference),
         "empty_curves": page_model.empty_curves((*curves, *view.extra_curves)),
-        "extra_curves": page_model.curve_charts(view.extra_curves, "extra"),
+        "extra_curves": page_model.curve_charts(view.extra_curves, "extra", view.reference),
         "slices": page_model.slice_charts(view),
         "slice_rows": page_model.slice_rows(view),
         "effects": page_model.effects_chart(view.evidence.effects if view.evidence else ()),

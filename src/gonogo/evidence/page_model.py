@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gonogo.evidence.charts import draw_curve
 from gonogo.evidence.charts_forest import Limit, Row, draw_bars, draw_forest
@@ -93,9 +93,14 @@ def glossary(view: PageView) -> tuple[Said, ...]:
     return tuple(Said(term=m.replace("_", " "), text=words_of(view, m)) for m in metrics if words_of(view, m))
 
 
-def curve_charts(curves: tuple[Curve, ...], prefix: str) -> tuple[Chart, ...]:
-    """A chart for each curve that has points."""
-    return tuple(draw_curve(c, key=f"{prefix}-{i}") for i, c in enumerate(curves) if any(s.points for s in c.series))
+def curve_charts(curves: tuple[Curve, ...], prefix: str, reference: str) -> tuple[Chart, ...]:
+    """A chart for each curve that has points. reference: what stands in for a champion, the same word as in the tables."""
+    drawn = [(i, c) for i, c in enumerate(curves) if any(s.points for s in c.series)]
+    return tuple(draw_curve(_with_reference(c, reference), key=f"{prefix}-{i}") for i, c in drawn)
+
+
+def _with_reference(curve: Curve, reference: str) -> Curve:
+    return replace(curve, series=tuple(replace(s, name=reference) if s.name == Of.CHAMPION.value else s for s in curve.series))
 
 
 def empty_curves(curves: tuple[Curve, ...]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from gonogo.types.evidence import Estimate
 from gonogo.types.time import EPOCH, duration_us, moment_us
 
 MINUS = "\u2212"
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 UNIT_WORDS = {"usd": "USD", "mb": "MB", "ms": "ms", "s": "s", "rows_per_s": "rows/s"}
 _SPANS = ((604_800_000_000, "week"), (86_400_000_000, "day"), (3_600_000_000, "hour"), (60_000_000, "minute"), (1_000_000, "second"))
 
@@ -79,13 +80,23 @@ def figure_text(value: float | None, low: float | None, high: float | None, meas
     '0.731 [0.720, 0.742] nats'
     >>> figure_text(None, None, None)
     'not known'
+    >>> figure_text(3.1e-06, 2.85e-06, 3.35e-06, "usd")
+    '3.10 [2.85, 3.35] ×10⁻⁶ USD'
     """
     if value is None:
         return "not known"
     if low is None or high is None or low == high:  # a count has no spread, and needs no interval to say so
         return f"{number_text(value)} {unit_text(measured_in)}".strip()
-    parts = interval_texts(value, low, high, limit)
-    return " ".join((*parts, unit_text(measured_in))).strip()
+    power = _small_power(max(abs(value), abs(low), abs(high)))
+    times = 10.0**power
+    parts = interval_texts(value / times, low / times, high / times, None if limit is None else limit / times)
+    tens = f"×10{str(power).translate(_SUPERSCRIPT)}" if power else ""
+    return " ".join(p for p in (*parts, tens, unit_text(measured_in)) if p)
+
+
+def _small_power(largest: float) -> int:
+    """A power of a thousandth for figures so small that their zeros would have to be counted; 0 for all others."""
+    return 3 * math.floor(math.log10(largest) / 3) if 0 < largest < 1e-3 else 0
 
 
 def estimate_text(estimate: Estimate) -> str:
