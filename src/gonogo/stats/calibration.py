@@ -73,13 +73,12 @@ def fit_platt(score: Array, y: Array, weight: Array | None = None) -> Platt:
     Source: Platt (1999), Probabilistic outputs for support vector machines; Newton's method as in Lin, Lin & Weng (2007).
     """
     score, y, weight = _checked(score, y, weight)
-    positive, negative = float(weight @ y), float(weight @ (1 - y))
+    positive, negative = float(np.sum(weight * y)), float(np.sum(weight * (1 - y)))
     target = np.where(y > 0, (positive + 1) / (positive + 2), 1 / (negative + 2))
     x = logit(score)
-    design = np.column_stack([x, np.ones_like(x)])
     beta = np.array([1.0, 0.0])
     for _ in range(100):
-        step = _newton_step(design, target, weight, beta)
+        step = _newton_step(x, target, weight, beta)
         beta = beta + step
         if np.max(np.abs(step)) <= 1e-12 * (1 + np.max(np.abs(beta))):
             break
@@ -118,23 +117,29 @@ def _logistic(x: Array) -> Array:
     return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
 
 
-def _newton_step(design: Array, target: Array, weight: Array, beta: Array) -> Array:
+# Sums over rows are np.sum, never a matrix product: that one is split over threads, and its last bits with it.
+
+
+def _newton_step(x: Array, target: Array, weight: Array, beta: Array) -> Array:
     """One step uphill; halved until the likelihood does not fall, so that far starts converge too."""
-    p = _logistic(design @ beta)
-    gradient = design.T @ (weight * (target - p))
-    curvature = (design.T * (weight * np.maximum(p * (1 - p), 1e-12))) @ design
+    p = _logistic(beta[0] * x + beta[1])
+    residual, spread = weight * (target - p), weight * np.maximum(p * (1 - p), 1e-12)
+    gradient = np.array([np.sum(residual * x), np.sum(residual)])
+    mixed = np.sum(spread * x)
+    curvature = np.array([[np.sum(spread * x * x), mixed], [mixed, np.sum(spread)]])
     # A constant score has no slope of its own: a hair of ridge keeps the intercept solvable and the slope still.
     step = np.linalg.solve(curvature + 1e-12 * np.trace(curvature) * np.eye(2), gradient)
-    before = _log_likelihood(design @ beta, target, weight)
+    before = _log_likelihood(x, target, weight, beta)
     for _ in range(30):
-        if _log_likelihood(design @ (beta + step), target, weight) >= before - 1e-12 * abs(before):
+        if _log_likelihood(x, target, weight, beta + step) >= before - 1e-12 * abs(before):
             return np.asarray(step)
         step = step / 2
     return np.zeros(2)
 
 
-def _log_likelihood(z: Array, target: Array, weight: Array) -> float:
-    return float(weight @ (target * z - np.logaddexp(0, z)))
+def _log_likelihood(x: Array, target: Array, weight: Array, beta: Array) -> float:
+    z = beta[0] * x + beta[1]
+    return float(np.sum(weight * (target * z - np.logaddexp(0, z))))
 
 
 def _pool_adjacent_violators(mean: Array, mass: Array) -> Array:
@@ -162,6 +167,6 @@ def _checked(score: Array, y: Array, weight: Array | None) -> tuple[Array, Array
         raise ValueError(f"score, y and weight have {score.shape}, {y.shape} and {weight.shape} rows: they must be the same rows")
     if not (np.isfinite(score).all() and np.isfinite(y).all() and np.isfinite(weight).all()) or (weight < 0).any():
         raise NotFinite("a score, an outcome or a weight is NaN, infinite or negative")
-    if not ((weight @ y) > 0 and (weight @ (1 - y)) > 0):
+    if not (np.sum(weight * y) > 0 and np.sum(weight * (1 - y)) > 0):
         raise Undefined("one class only: what a probability means cannot be learnt from it")
     return score, y, weight

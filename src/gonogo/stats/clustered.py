@@ -106,7 +106,7 @@ def ratio_of_unit_sums(sums: UnitSums, *, level: float = 0.95) -> Figure:
     if sums.is_share:
         interval = wilson(ratio, standard_error, n_units=n_units, n_effective=_effective_rows(sums), level=level)
     else:
-        _refuse_rounding(standard_error, sums.size / float(sums.weight.sum()))
+        _refuse_rounding(standard_error, sums.size / float(sums.weight.sum()), "figure")
         interval = _t_interval(ratio, standard_error, n_units, level)
     return Figure(value=ratio, interval=interval, n_units=n_units, n_rows=sums.n_rows)
 
@@ -117,7 +117,8 @@ def difference_of_unit_sums(ours: UnitSums, theirs: UnitSums, *, level: float = 
     their_ratio, their_errors = _ratio(theirs)
     n_units = _n_units((ours.weight > 0) | (theirs.weight > 0))
     standard_error = _standard_error(our_errors - their_errors, n_units)
-    _refuse_rounding(standard_error, ours.size / float(ours.weight.sum()) + theirs.size / float(theirs.weight.sum()))
+    size = ours.size / float(ours.weight.sum()) + theirs.size / float(theirs.weight.sum())
+    _refuse_rounding(standard_error, size, "difference")
     difference = our_ratio - their_ratio
     return Figure(value=difference, interval=_t_interval(difference, standard_error, n_units, level), n_units=n_units, n_rows=ours.n_rows)
 
@@ -175,12 +176,12 @@ def _n_units(seen: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> int:
 
 
 def _standard_error(errors: Array, n_units: int) -> float:
-    return math.sqrt(n_units / (n_units - 1) * float(errors @ errors))
+    return math.sqrt(n_units / (n_units - 1) * float(np.sum(errors * errors)))
 
 
-def _refuse_rounding(standard_error: float, size: float) -> None:
+def _refuse_rounding(standard_error: float, size: float, what: str) -> None:
     if standard_error <= _ROUNDING * size:
-        raise NoSpread("every unit gave the same: how far the truth may be is unknown")
+        raise NoSpread(f"every unit gave the same {what}: how far the truth may be is unknown")
 
 
 def _t_interval(value: float, standard_error: float, n_units: int, level: float) -> Interval:

@@ -83,7 +83,7 @@ def _area(y: Array, score: Array, codes: IntArray, n_units: int, weight: Array |
 
 
 def _standard_error(errors: Array, n_units: int) -> float:
-    error = math.sqrt(n_units / (n_units - 1) * float(errors @ errors))
+    error = math.sqrt(n_units / (n_units - 1) * float(np.sum(errors * errors)))
     if error <= 1e-12:
         raise NoSpread("every unit gave the same: how far the truth may be is unknown")
     return error
