@@ -130,7 +130,7 @@ def _climb(rungs: dict[str, int], relation: str, connection: DuckDBPyConnection)
     open_names = [name for name, rung in rungs.items() if rung < len(LADDER)]
     result = dict(rungs)
     while open_names:
-        tests = ", ".join(f"count({_value(name)}), count_if(NOT ({_test(name, result[name])}))" for name in open_names)
+        tests = ", ".join(f"count({_value(name)}), count_if({_value(name)} IS NOT NULL AND ({_test(name, result[name])}) IS NOT TRUE)" for name in open_names)
         counts = one_row(connection, f"SELECT {tests} FROM {relation}")
         missed = [name for i, name in enumerate(open_names) if counts[2 * i + 1]]
         result |= {name: len(LADDER) for i, name in enumerate(open_names) if not counts[2 * i]}
