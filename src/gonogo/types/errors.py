@@ -7,6 +7,7 @@
     │   ├── ContractRefused        GNG-C001  the contract as a whole; holds every problem
     │   ├── FamilyUnknown          GNG-C002  no installed plugin has that name
     │   ├── ExtraMissing           GNG-U003  an optional dependency is not installed
+    │   ├── BudgetSpent            GNG-T001  a training that takes longer than its budget
     │   └── DataError              GNG-D001  the data cannot be what the contract says
     │       ├── SourceUnreadable   GNG-D002  missing, corrupt, of a wrong encoding
     │       ├── SourceEmpty        GNG-D003  a source with no rows at all
@@ -34,6 +35,7 @@ Too few units, missing or unreadable evidence inside a gate is no exception: it 
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
@@ -120,9 +122,8 @@ class Problem:
         """The problem as lines of text, its place padded to `width`."""
         lines = [f"{self.where:<{width}}  {self.message}"]
         for name in ("found", "expected", "next"):
-            said = getattr(self, name)
-            if said:
-                lines.append(f"{'':<{width}}    {name:<9} {said}")
+            said = textwrap.wrap(getattr(self, name), 110, break_long_words=False, break_on_hyphens=False)
+            lines.extend(f"{'':<{width}}    {'' if more else name:<9} {line}" for more, line in enumerate(said))
         return "\n".join(lines)
 
 
