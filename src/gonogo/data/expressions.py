@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gonogo.data.planning import EventSource, Plan, RequestFeature, Value
+from gonogo.data.planning import AWARE_NS, EventSource, Plan, RequestFeature, Value
 from gonogo.data.sql import failures_told, identifier, source_table
 from gonogo.data.values import check_finite
 from gonogo.types.errors import ColumnMissing, ScaleRefused
@@ -97,6 +97,7 @@ class RequestQuery:
 def _event_items(source: EventSource) -> dict[str, str]:
     named = {"event_time": source.event_time, "known_at": source.known_at, "retracted_at": source.retracted_at, "sequence": source.sequence}
     items = {name: identifier(column) for name, column in named.items() if column}
+    items |= {name: f"CAST({item} AS TIMESTAMPTZ)" for name, item in items.items() if source.columns[named[name]] == AWARE_NS}
     items |= {key_column(key): identifier(key) for key in source.keys}
     return items | {value_column(i): held_sql(value) for i, value in enumerate(source.values)}
 

@@ -25,6 +25,7 @@ WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "U
 SMALL_WHOLE = (*WHOLE[:7], "BOOLEAN")  # fit 64 bits with a sign
 FLOATING = ("FLOAT", "DOUBLE")
 AWARE = "TIMESTAMP WITH TIME ZONE"
+AWARE_NS = "TIMESTAMPTZ_NS"  # what is finer than a microsecond is cut off
 MOST_DECIMALS = 15  # 10^15 and every smaller power are exact as float64
 _KINDS = {"number": Kind.NUMBER, "category": Kind.CATEGORY, "text": Kind.TEXT}
 
@@ -263,7 +264,7 @@ class _Planner:
         for column in (declared.event_time, declared.known_at, declared.retracted_at):
             if column and column not in types:
                 raise _unknown_column(column, types, f"sources.{source}", f"source {source}")
-            if column and types[column] != AWARE:
+            if column and types[column] not in (AWARE, AWARE_NS):
                 raise TimeRefused(
                     f"{column} of {source} is no aware moment",
                     where=f"sources.{source}",
