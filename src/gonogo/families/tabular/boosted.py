@@ -24,6 +24,7 @@ from gonogo.families.tabular.storage import MODEL_FILE, read_record, write_recor
 from gonogo.families.tabular.table import UNKNOWN, Codec, fit_codec
 from gonogo.types.errors import ArtifactRefused, ExtraMissing, UsageError
 from gonogo.types.evidence import Effect
+from gonogo.types.record import Digest, digest_of_bytes
 from gonogo.types.snapshot import Kind, Missing
 
 if TYPE_CHECKING:
@@ -70,15 +71,18 @@ class Header:
     inputs: TreeInputs
     shift: float  # added to the log-odds: takes a class weight back out
     gains: tuple[Effect, ...]
+    trees: Digest  # of the bytes beside: XGBoost reads past the end of a file that was cut short, so no others are handed to it
 
 
 class BoostedModel:
     """p = 1 / (1 + exp(-(shift + Σ leaves)))."""
 
-    def __init__(self, header: Header, booster: Any) -> None:
+    def __init__(self, header: Header, trees: bytes) -> None:
+        booster = import_xgboost().Booster(model_file=bytearray(trees))
         # One thread answers: waking others costs more than the trees of one row do, and answers compete for cores.
         booster.set_param({"nthread": 1})
         self._header = header
+        self._trees = trees
         self._booster = booster
 
     def predict(self, inputs: pa.Table) -> pa.Table:
@@ -92,7 +96,7 @@ class BoostedModel:
     def save(self, folder: Path) -> None:
         """Write model.json and trees.ubj."""
         write_record(folder, MODEL_FILE, KIND, self._header)
-        (folder / TREES_FILE).write_bytes(self._booster.save_raw("ubj"))
+        (folder / TREES_FILE).write_bytes(self._trees)
 
     def effects(self) -> tuple[Effect, ...]:
         """Each input's share of the gain, the largest first."""
@@ -162,7 +166,8 @@ class XGBoost:
                 deadline=deadline,
             ),
         )
-        return BoostedModel(Header(inputs=shape, shift=shift, gains=_gains(booster, shape.names)), booster)
+        trees = bytes(booster.save_raw("ubj"))
+        return BoostedModel(Header(inputs=shape, shift=shift, gains=_gains(booster, shape.names), trees=digest_of_bytes(trees)), trees)
 
     def _params(self, shape: TreeInputs, *, seed: int, threads: int) -> dict[str, Any]:
         return {
@@ -197,15 +202,19 @@ class XGBoost:
 
 
 def load(folder: Path) -> BoostedModel:
-    """The model that `save` wrote. Raises ArtifactRefused for trees that cannot be read."""
+    """The model that `save` wrote. Raises ArtifactRefused for trees of other bytes."""
     header = read_record(folder, MODEL_FILE, Header)
-    xgboost = import_xgboost()
     try:
-        booster = xgboost.Booster(model_file=bytearray((folder / TREES_FILE).read_bytes()))
-    except (OSError, xgboost.core.XGBoostError) as error:
-        where = f"{folder.name}/{TREES_FILE}"
-        raise ArtifactRefused("the trees cannot be read", found=type(error).__name__, expected="XGBoost UBJ", where=where) from error
-    return BoostedModel(header, booster)
+        trees = (folder / TREES_FILE).read_bytes()
+    except OSError as error:
+        raise _other_trees(folder, type(error).__name__, header.trees) from error
+    if digest_of_bytes(trees) != header.trees:
+        raise _other_trees(folder, digest_of_bytes(trees), header.trees)
+    return BoostedModel(header, trees)
+
+
+def _other_trees(folder: Path, found: str, expected: str) -> ArtifactRefused:
+    return ArtifactRefused("the trees are not those that were saved", found=found, expected=expected, where=f"{folder.name}/{TREES_FILE}")
 
 
 def import_xgboost() -> ModuleType:
