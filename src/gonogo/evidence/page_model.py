@@ -23,6 +23,7 @@ OWN_WORDS: Mapping[str, str] = {
     "latency_p99": "Ninety-nine of a hundred single answers are faster than this.",
     "cost_per_1000": "What the machine costs for a thousand answers.",
     "artifact_mb": "How large the stored model is.",
+    "peak_memory_mb": "How much memory the whole process needed at most.",
     "throughput_rows_per_s": "How many rows a second are answered in bulk.",
 }
 _BETTER = {"higher": "higher is better", "lower": "lower is better"}
@@ -166,7 +167,8 @@ def effects_chart(effects: tuple[Effect, ...]) -> Chart | None:
         return None
     is_ratio = "ratio" in effects[0].measured_in and all(e.value > 0 for e in effects)
     ordered = sorted(effects, key=lambda e: (-_strength(e.value, ratio=is_ratio), e.name))
-    rows = tuple(Row(label=e.name, value=e.value, low=e.low, high=e.high) for e in ordered[:EFFECTS_SHOWN])
+    every = tuple(Row(label=e.name, value=e.value, low=e.low, high=e.high) for e in ordered)
+    rows = every[:EFFECTS_SHOWN]
     measured_in = effects[0].measured_in
     more = f", the strongest {EFFECTS_SHOWN} of {len(effects)}" if len(effects) > EFFECTS_SHOWN else ""
     title = f"What moves the answer: {measured_in or 'effect'} of each input{more}"
@@ -175,7 +177,8 @@ def effects_chart(effects: tuple[Effect, ...]) -> Chart | None:
         return draw_forest(rows, key="effects", title=title, measured_in=measured_in, limits=(none,), log=is_ratio)
     if all(r.value == 0 for r in rows):
         return None
-    return draw_bars(rows, key="effects", title=title, measured_in=measured_in or "effect")
+    chart = draw_bars(rows, key="effects", title=title, measured_in=measured_in or "effect")
+    return replace(chart, rows=tuple((r.label, number_text(r.value)) for r in every))
 
 
 def _strength(value: float, *, ratio: bool) -> float:

@@ -95,8 +95,11 @@ def figure_text(value: float | None, low: float | None, high: float | None, meas
 
 
 def _small_power(largest: float) -> int:
-    """A power of a thousandth for figures so small that their zeros would have to be counted; 0 for all others."""
-    return 3 * math.floor(math.log10(largest) / 3) if 0 < largest < 1e-3 else 0
+    """A power of a millionth for figures so small that their zeros would have to be counted; 0 for all others.
+
+    Steps of a million keep figures that are compared, such as two costs, mostly in the same power.
+    """
+    return 6 * math.floor((math.log10(largest) + 3) / 6) if 0 < largest < 1e-4 else 0
 
 
 def estimate_text(estimate: Estimate) -> str:
