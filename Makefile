@@ -19,7 +19,7 @@ test: .venv/dev.stamp           ## lint, types, floors, tests and the snippets o
 
 proof: .venv/dev.stamp          ## the longer proofs: simulations, kills, generated cases
 	$(BIN)/pytest -n 2 -m slow $(FLAGS)
-	$(BIN)/python benchmarks/coverage.py
+	$(BIN)/python benchmarks/interval_coverage.py
 
 bench: .venv/dev.stamp          ## every figure beside its peer, in one interleaved run
 	$(BIN)/python benchmarks/run_all.py

@@ -238,3 +238,19 @@ def test_a_metric_that_reorders_rows_is_refused():
 
     evidence = _measure(*_world(), family=replace(FAMILY, metrics=(Shuffled(),)))
     assert "other rows" in _find(evidence, "error", Of.CHALLENGER).refused
+
+
+def test_a_slice_of_few_rows_is_refused_though_it_has_the_units():
+    slicing = Slicing(column="place", min_units=2, min_rows=10_000)
+    found = _measure(*_world(), contract=replace(CONTRACT, slices=(slicing,)))
+    refused = [e for e in found.estimates if e.slice.startswith("place=") and e.metric == "error"]
+    assert refused
+    assert all(e.value is None and e.refused.endswith("rows of 10,000 asked") for e in refused)
+
+
+def test_values_of_few_rows_are_pooled_until_the_pool_has_enough():
+    unit = np.tile(np.arange(60), 5)
+    values = np.array(["a"] * 150 + ["b"] * 80 + ["c"] * 40 + ["d"] * 30)
+    found = partition(pa.table({"v": values}), unit, Slicing(column="v", min_units=2, min_rows=75, small="pool"))
+    assert found.labels == ("v=a", "v=other (d+c+b)")  # 30 + 40 rows are too few: b joins them
+    assert found.n_rows == (150, 150)

@@ -30,7 +30,7 @@ def run(result: Run, folder: str) -> str:
         f"{_answer(result.verdict)}  {result.contract_name}  candidate {short(digests['candidate'])}"
         f"  against {result.champion_is} {short(digests['champion'])}  verdict {short(digests['verdict'])}"
     )
-    rows = "  ".join(f"{name} {n:,}" for name, n in result.rows.items() if name != "dropped")
+    rows = "  ".join(f"{name} {result.rows[name]:,}" for name in ("train", "validate", "test") if name in result.rows)
     out = ", ".join(f"{n:,} {reason}" for reason, n in result.dropped.items())
     lines = [head, *_rulings(result.verdict.rulings), *_findings(result.findings), "", f"rows: {rows}", f"left out: {out or 'none'}"]
     return "\n".join([*lines, f"page: {result.page}", f"next: {_next(result, folder)}"])

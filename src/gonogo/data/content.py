@@ -112,7 +112,11 @@ class _ColumnHash:
 
 
 def _bytes(array: pa.Array) -> memoryview:
-    return memoryview(array.to_numpy(zero_copy_only=False)).cast("B") if len(array) else memoryview(b"")
+    """The bytes of a fixed-width array without nulls. Not by way of NumPy: Arrow would import pandas for that, where it is installed."""
+    if not len(array):
+        return memoryview(b"")
+    width = array.type.bit_width // 8
+    return memoryview(array.buffers()[1])[array.offset * width : (array.offset + len(array)) * width]
 
 
 def _text_bytes(array: pa.Array) -> memoryview:

@@ -30,9 +30,18 @@ def read_sources(contract: Contract, *, folder: Path, connection: DuckDBPyConnec
     connection: from `open_connection`; gets `src_<name>` for every source.
     Raises SourceUnreadable, SourceEmpty, SqlRefused, ColumnMissing, ColumnMistyped or TimeRefused, naming source and place.
     """
+    return shape_sources(contract, read_raws(contract, folder=folder, connection=connection), connection=connection)
+
+
+def read_raws(contract: Contract, *, folder: Path, connection: DuckDBPyConnection) -> Mapping[str, Raw]:
+    """`read` → what it holds now, with its digest, before any SQL. All that is needed to see whether anything changed."""
     for name, source in contract.sources.items():
         _check_sql(name, source, connection)
-    raws = _read_all(contract.sources, folder, connection)
+    return _read_all(contract.sources, folder, connection)
+
+
+def shape_sources(contract: Contract, raws: Mapping[str, Raw], *, connection: DuckDBPyConnection) -> tuple[SourcePin, ...]:
+    """Every source of the contract made from what was read: `src_<name>` in the connection, and its pin."""
     pins = tuple(_shape(name, source, raws[source.read], connection) for name, source in contract.sources.items())
     for name, source in contract.sources.items():
         _check_columns(name, source, connection)

@@ -9,32 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gonogo.data import features, labels, leakage, proof, schema, sources, splits, tables
-from gonogo.data.connection import open_connection
+from gonogo.data import features, labels, leakage, proof, schema, splits, tables
+from gonogo.data.opened import Opened
+from gonogo.data.sources import shape_sources
 from gonogo.types.contract import Contract
 from gonogo.types.protocols import Examples
 from gonogo.types.record import Digest
-from gonogo.types.snapshot import Dropped, Snapshot, SourcePin, TablePin
+from gonogo.types.snapshot import Dropped, Snapshot, TablePin
 
 if TYPE_CHECKING:
     import duckdb
 
 TABLES = ("train", "validate", "test")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Read:
-    """Sources read into a connection, and pinned by content."""
-
-    connection: duckdb.DuckDBPyConnection
-    pins: tuple[SourcePin, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,49 +37,44 @@ class Taken:
     tables: Mapping[str, Examples] = field(repr=False)
 
 
-def read(contract: Contract, *, folder: Path) -> Read:
-    """The sources of a contract as they are now."""
-    connection = open_connection(threads=contract.threads)
-    return Read(connection=connection, pins=sources.read_sources(contract, folder=folder, connection=connection))
-
-
 def take(
     contract: Contract,
-    opened: Read,
+    opened: Opened,
     *,
     contract_part: Digest,
     put: Callable[[bytes], Digest],
     last: Snapshot | None,
-    workspace: Path | None,
     progress: Callable[[str], None] = lambda doing: None,
 ) -> Taken:
     """The snapshot of what was read, its tables stored through `put`."""
     connection = opened.connection
+    pins = shape_sources(contract, opened.raws, connection=connection)
     progress("checks the sources")
-    source_findings, profile = schema.check_sources(contract, connection, last=last)
+    checked = schema.check_sources(contract, connection, last=last)
     progress("labels and splits the rows")
     labelled = labels.label(contract, connection)
     split_dropped = splits.split(contract, connection)
     progress("computes the features")
     plan = features.plan(contract, connection)
     rows = _rows(connection)
-    inputs = features.compute(plan, connection, rows, workspace=workspace)
+    events = features.read_tables(plan, connection)
+    computed = features.compute_with(plan, connection, rows, events)
     progress("proves them against the online state")
-    proved = proof.prove(plan, connection, rows, inputs, seed=contract.seed, sample=256)
+    proved = proof.prove(plan, connection, rows, computed.inputs, seed=contract.seed, tables=events)
     progress("looks for leaks")
     leaks = leakage.check_leakage(contract, plan.request_columns, connection)
-    parts = {name: _examples(contract, rows, inputs, name) for name in TABLES}
+    parts = {name: _examples(contract, rows, computed.inputs, name) for name in TABLES}
     snapshot = Snapshot(
         contract_part=contract_part,
         as_of=contract.as_of,
-        sources=opened.pins,
+        sources=pins,
         inputs=plan.inputs,
         keys=contract.rows.key,
         slices=_slice_names(contract),
         tables={name: _pin(part, put) for name, part in parts.items()},
         dropped=_merged(labelled.dropped, split_dropped),
-        findings=(*source_findings, *proved.findings, *leaks),
-        facts={"labels": labelled.facts, "proof": proved.facts, "profile": profile},
+        findings=(*checked.findings, *proved.findings, *leaks),
+        facts={"labels": labelled.facts, "proof": proved.facts, "duplicates": computed.duplicates, "profile": checked.profile},
     )
     return Taken(snapshot=snapshot, tables=parts)
 

@@ -42,11 +42,14 @@ class _Part:
     n_rows: int
     n_units: int
     min_units: int  # below it nothing is said
+    min_rows: int = 0
 
     @property
     def refused(self) -> str:
         """Why nothing is said of these rows; empty where something may be."""
-        return f"{self.n_units} units of {self.min_units} asked" if self.n_units < self.min_units else ""
+        if self.n_units < self.min_units:
+            return f"{self.n_units} units of {self.min_units} asked"
+        return f"{self.n_rows:,} rows of {self.min_rows:,} asked" if self.n_rows < self.min_rows else ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,6 +133,7 @@ def _parts(partitions: Iterable[Partition]) -> Iterator[_Part]:
                 n_rows=split.n_rows[code],
                 n_units=split.n_units[code],
                 min_units=split.min_units,
+                min_rows=split.min_rows,
             )
 
 

@@ -29,6 +29,7 @@ class Partition:
     n_rows: tuple[int, ...]  # by label
     n_units: tuple[int, ...]  # by label
     min_units: int
+    min_rows: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,13 +42,14 @@ class _Values:
 
 
 def partition(slices: Table, unit: IntArray, slicing: Slicing) -> Partition:
-    """The rows by the values of that column; values of few units refused or pooled as the contract says.
+    """The rows by the values of that column; values of few units or rows refused or pooled as the contract says.
 
-    unit: (n,) codes 0 … n_units − 1. Where pooled, every value below min_units goes into one slice, and after them the next smallest ones
-    until that slice has min_units units. Raises KeyError where the table has no such column.
+    unit: (n,) codes 0 … n_units − 1. Where pooled, every value below min_units or min_rows goes into one slice, and after them the next
+    smallest ones until that slice has both. No outcome is looked at, so pooling bends no figure. Raises KeyError where the table has no
+    such column.
     """
     values = _values(slices, unit, slicing.column)
-    pooled = _pool(values.seen, slicing.min_units) if slicing.small == "pool" else ()
+    pooled = _pool(values, slicing) if slicing.small == "pool" else ()
     kept = tuple(v for v in range(len(values.names)) if v not in pooled)
     names = [values.names[v] for v in kept]
     target = np.full(len(values.names), len(kept), dtype=np.int64)
@@ -64,6 +66,7 @@ def partition(slices: Table, unit: IntArray, slicing: Slicing) -> Partition:
         n_rows=tuple(np.bincount(group, minlength=len(names)).tolist()),
         n_units=tuple(int(s.sum()) for s in seen),
         min_units=slicing.min_units,
+        min_rows=slicing.min_rows,
     )
 
 
@@ -79,14 +82,14 @@ def _values(slices: Table, unit: IntArray, column: str) -> _Values:
     return _Values(names=tuple(cells[i] for i in order), codes=codes, seen=seen)
 
 
-def _pool(seen: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], min_units: int) -> tuple[int, ...]:
+def _pool(values: _Values, slicing: Slicing) -> tuple[int, ...]:
     """The values to pool, smallest first; none where every value stands on its own."""
-    n_units = seen.sum(axis=1)
-    by_size = sorted(range(len(seen)), key=lambda v: (int(n_units[v]), v))
+    n_rows = np.bincount(values.codes, minlength=len(values.names))
+    n_units = values.seen.sum(axis=1)
     pooled: list[int] = []
-    for value in by_size:
-        alone = n_units[value] >= min_units
-        if alone and (not pooled or seen[pooled].any(axis=0).sum() >= min_units):
-            break
-        pooled.append(value)
+    for value in sorted(range(len(values.names)), key=lambda v: (int(n_rows[v]), v)):
+        alone = n_units[value] >= slicing.min_units and n_rows[value] >= slicing.min_rows
+        enough = values.seen[pooled].any(axis=0).sum() >= slicing.min_units and n_rows[pooled].sum() >= slicing.min_rows
+        if not alone or (pooled and not enough):
+            pooled.append(value)
     return tuple(pooled)

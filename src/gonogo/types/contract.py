@@ -155,8 +155,11 @@ class Slicing:
 
     column: str = _said("A column of the row's source or an input", form="column")
     min_units: int = _said("Below this many independent units a slice says nothing", default=30, at_least=2)
+    min_rows: int = _said(
+        "Below this many rows a slice says nothing: a difference that matters would drown in chance", default=0, at_least=0
+    )
     small: str = _said(
-        "Values below min_units: refuse (no evidence, no go) or pool the smallest ones into one slice",
+        "Values below min_units or min_rows: refuse (no evidence, no go) or pool the smallest ones into one slice",
         default="refuse",
         choices=("refuse", "pool"),
     )
@@ -224,7 +227,7 @@ class Contract:
 
     gonogo: int = _said("Version of this format", at_least=1)
     name: str = _said("A short name, [a-z0-9_-]", form="name")
-    family: str = _said("The plugin that knows such problems, e.g. tabular")
+    family: str = _said("The installed plugin that knows such problems")
     question: str = _said("What is predicted, in one sentence")
     mode: str = _said("How it is asked", default="request", choices=("batch", "request", "async"))
     unit: str = _said("Column of the independent unit: split, resampled, bucketed and counted", form="column")

@@ -42,8 +42,7 @@ def decide(folder: Path | str, *, progress: Progress | None = None) -> Verdict:
     snapshot_digest = take_snapshot(workspace).digest
     training = fit_candidates(workspace, snapshot_digest).digest
     evidence = gather_evidence(workspace, snapshot_digest, training).digest
-    candidate = workspace.records.get(Training, training).challenger
-    measurements = gather_measurements(workspace, snapshot_digest, candidate).digest
+    measurements = gather_measurements(workspace, snapshot_digest, training).digest
     return workspace.records.get(Verdict, reach_verdict(workspace, snapshot_digest, training, evidence, measurements).digest)
 
 

@@ -93,39 +93,43 @@ def open_test_table(workspace: Workspace, snapshot: Snapshot, snapshot_digest: D
     return read_examples(snapshot, "test", workspace.blobs.open_path)
 
 
-def gather_measurements(workspace: Workspace, snapshot_digest: Digest, candidate_digest: Digest) -> Done:
-    """The step: what a clock measures of one candidate, on this machine. Measured again on another one."""
+def gather_measurements(workspace: Workspace, snapshot_digest: Digest, training_digest: Digest) -> Done:
+    """The step: what a clock measures of the candidate and of the champion beside it. Measured again on another machine."""
     from gonogo.evidence import load
     from gonogo.training.environment import environment
 
+    training = workspace.records.get(Training, training_digest)
+    champion, _ = _reference(workspace, training)
     depends_on: dict[str, Any] = {
-        "candidate": candidate_digest,
+        "candidate": training.challenger,
+        "champion": champion,
         "snapshot": snapshot_digest,
         "cost": workspace.contract.cost.machine_usd_per_hour,
-        "machine": load.machine(),
+        "mode": workspace.contract.mode,
+        "machine": {name: value for name, value in load.machine().items() if name != "load_average"},
         "environment": environment(),
     }
     return once(
         workspace,
         "measurements",
         depends_on,
-        lambda: _clocked(workspace, snapshot_digest, candidate_digest),
-        lambda clocked: {"candidate": clocked.candidate},
+        lambda: _clocked(workspace, snapshot_digest, training.challenger, champion),
+        lambda clocked: {"candidate": clocked.candidate, "champion": champion},
     )
 
 
-def _clocked(workspace: Workspace, snapshot_digest: Digest, candidate_digest: Digest) -> Measurements:
+def _clocked(workspace: Workspace, snapshot_digest: Digest, challenger: Digest, champion: Digest) -> Measurements:
     from gonogo.evidence import load
 
     workspace.progress("measure", "clocks one-row answers")
     snapshot = workspace.records.get(Snapshot, snapshot_digest)
-    candidate = workspace.records.get(Candidate, candidate_digest)
-    validate = read_examples(snapshot, "validate", workspace.blobs.open_path)
+    candidate = workspace.records.get(Candidate, challenger)
     return load.measure_load(
-        load_model(workspace, candidate, candidate_digest),
-        validate.inputs,
+        load_model(workspace, candidate, challenger),
+        read_examples(snapshot, "validate", workspace.blobs.open_path).inputs,
         contract=workspace.contract,
-        candidate=candidate_digest,
+        candidate=challenger,
         artifact_bytes=sum(len(workspace.blobs.get(blob)) for blob in candidate.artifact.values()),
         now=datetime.now(UTC),
+        champion=load_model(workspace, workspace.records.get(Candidate, champion), champion),
     )

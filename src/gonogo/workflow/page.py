@@ -54,7 +54,6 @@ def _html(records: Records, entries: tuple[Entry, ...], digest: Digest, docket: 
     get = records.get
     contract, evidence = get(Contract, docket.contract), get(Evidence, docket.evidence)
     training = _body_of(entries, "training", candidate=docket.candidate).get("training")
-    learning = None if training is None else get(Training, training).learning_curve
     return page.render(
         page.PageView(
             contract=contract,
@@ -68,9 +67,8 @@ def _html(records: Records, entries: tuple[Entry, ...], digest: Digest, docket: 
             seconds=_seconds(entries, docket, digest),
             words=find(contract.family).words,
             history=tuple(page.HistoryLine(seq=e.seq, at=e.at.isoformat(), kind=e.kind, by=e.by) for e in entries),
-            extra_curves=() if learning is None else (learning,),
+            extra_curves=() if training is None else get(Training, training).curves,
             champion=get(Candidate, evidence.champion),
-            champion_measurements=_measurements_of(records, entries, evidence.champion),
             waived=tuple(page.Waived(code=w.code, where=w.where, by=w.name, why=w.reason) for w in docket.waivers),
         )
     )
@@ -105,11 +103,6 @@ def _origin(ancestor: Ancestor) -> Origin:
     detail = ", ".join(f"{name} {value}" for name, value in ancestor.facts.items())
     label = ancestor.kind if ancestor.role == "asked for" else ancestor.role
     return Origin(label=label, digest=ancestor.digest, detail=detail, parents=tuple(_origin(a) for a in ancestor.parents))
-
-
-def _measurements_of(records: Records, entries: tuple[Entry, ...], candidate: Digest) -> Measurements | None:
-    stored = _body_of(entries, "measurements", candidate=candidate).get("measurements")
-    return None if stored is None else records.get(Measurements, stored)
 
 
 def _body_of(entries: tuple[Entry, ...], kind: str, **match: object) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from gonogo.families.registry import find
 from gonogo.ledger import registry
@@ -12,6 +12,9 @@ from gonogo.types.record import Digest
 from gonogo.types.snapshot import Snapshot
 from gonogo.workflow.steps import Done, once
 from gonogo.workflow.workspace import Progress, Workspace, data_part, open_workspace
+
+if TYPE_CHECKING:
+    from gonogo.data.opened import Opened
 
 
 def snapshot(folder: Path | str, *, progress: Progress | None = None) -> Snapshot:
@@ -22,19 +25,19 @@ def snapshot(folder: Path | str, *, progress: Progress | None = None) -> Snapsho
 
 def take_snapshot(workspace: Workspace) -> Done:
     """The step: sources are read and pinned first; all else only where their content, the contract or the code is new."""
-    from gonogo.data import take
+    from gonogo.data.opened import open_sources
     from gonogo.training.environment import environment
 
     contract = workspace.contract
     find(contract.family)  # refused before an hour of work, not after it
     workspace.progress("snapshot", "reads the sources")
-    opened = take.read(contract, folder=workspace.folder)
+    opened = open_sources(contract, folder=workspace.folder)
     part = data_part(contract)
-    depends_on = {"part": part, "sources": [pin.digest for pin in opened.pins], "environment": environment()}
+    depends_on = {"part": part, "sources": opened.digests, "environment": environment()}
     return once(workspace, "snapshot", depends_on, lambda: _taken(workspace, opened, part))
 
 
-def _taken(workspace: Workspace, opened: Any, part: Digest) -> Snapshot:
+def _taken(workspace: Workspace, opened: Opened, part: Digest) -> Snapshot:
     from gonogo.data import take
 
     taken = take.take(
@@ -43,7 +46,6 @@ def _taken(workspace: Workspace, opened: Any, part: Digest) -> Snapshot:
         contract_part=part,
         put=workspace.blobs.put,
         last=last_snapshot(workspace),
-        workspace=workspace.scratch,
         progress=lambda doing: workspace.progress("snapshot", doing),
     )
     workspace.progress("snapshot", "checks the training table")

@@ -20,11 +20,11 @@ from gonogo.workflow.workspace import Progress, Workspace, open_workspace, train
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Training:
-    """What one training left: the candidate, the baseline it must beat, and how much more data would help."""
+    """What one training left: the candidate, the baseline it must beat, and what the page shows of the fit."""
 
     challenger: Digest
     baseline: Digest
-    learning_curve: Curve | None
+    curves: tuple[Curve, ...]  # what recalibration did, and whether more data would help
 
 
 def train(folder: Path | str, *, progress: Progress | None = None) -> Candidate:
@@ -68,7 +68,9 @@ def _fitted(workspace: Workspace, snapshot_digest: Digest) -> Training:
     workspace.progress("train", "asks whether more data would help")
     learning = curve.learning_curve(contract, family, examples, inputs=snapshot.inputs, chosen=fitted.challenger)
     return Training(
-        challenger=workspace.records.put(fitted.challenger), baseline=workspace.records.put(fitted.baseline), learning_curve=learning
+        challenger=workspace.records.put(fitted.challenger),
+        baseline=workspace.records.put(fitted.baseline),
+        curves=fitted.curves if learning is None else (*fitted.curves, learning),
     )
 
 

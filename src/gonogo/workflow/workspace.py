@@ -82,7 +82,7 @@ def who() -> str:
     return f"{user}@{platform.node() or 'unknown'}"
 
 
-_DATA = ("gonogo", "unit", "as_of", "seed", "sources", "rows", "outcome", "features", "split", "slices", "family")
+_DATA = ("gonogo", "unit", "as_of", "seed", "sources", "rows", "outcome", "features", "split", "family")
 _TRAINING = (*_DATA, "learners", "select_by", "budget")
 
 
@@ -98,4 +98,4 @@ def training_part(contract: Contract) -> Digest:
 
 def _part(contract: Contract, names: tuple[str, ...]) -> Digest:
     whole: Any = to_json(contract)
-    return digest({name: whole[name] for name in names})
+    return digest({name: whole[name] for name in names} | {"slices": [slicing.column for slicing in contract.slices]})

@@ -1,0 +1,1 @@
+../flights/nycflights.py
