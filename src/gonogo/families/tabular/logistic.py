@@ -35,6 +35,18 @@ if TYPE_CHECKING:
 KIND = "logistic_regression"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Terms:
+    """The parts of all numbers side by side, (numbers,) each."""
+
+    places: IntArray
+    fills: Array
+    means: Array
+    scales: Array
+    coefficients: Array
+    nulls: Array
+
+
 @dataclass(frozen=True, kw_only=True)
 class LogisticModel:
     """p = 1 / (1 + exp(-(intercept + Σ parts)))."""
@@ -49,11 +61,12 @@ class LogisticModel:
         """(n,) probabilities. Raises as `Codec.encode_strictly`."""
         matrix = self.codec.encode_strictly(inputs)
         log_odds = np.full(len(matrix), self.intercept)
-        for number in self.numbers:
-            x = matrix[:, number.place]
-            null = np.isnan(x)
-            centred = (np.where(null, number.fill, x) - number.mean) / number.scale
-            log_odds += number.coefficient * centred + number.null * null
+        x = matrix[:, self._terms.places]
+        null = np.isnan(x)
+        parts = np.where(null, self._terms.fills, x)
+        parts = self._terms.coefficients * ((parts - self._terms.means) / self._terms.scales) + self._terms.nulls * null
+        for j in range(parts.shape[1]):  # not a sum over the axis, whose order of adding depends on the number of rows
+            log_odds += parts[:, j]
         for category, table in zip(self.categories, self._coefficients, strict=True):
             log_odds += table[slot_of_code(matrix[:, category.place], len(table) - 2)]
         return pa.table({PREDICTION: logistic(log_odds)})
@@ -65,6 +78,18 @@ class LogisticModel:
     def effects(self) -> tuple[Effect, ...]:
         """Odds ratios with 95 % intervals clustered by unit, the strongest first."""
         return self.ratios
+
+    @cached_property
+    def _terms(self) -> Terms:
+        numbers = self.numbers
+        return Terms(
+            places=np.array([number.place for number in numbers], dtype=np.int64),
+            fills=np.array([number.fill for number in numbers]),
+            means=np.array([number.mean for number in numbers]),
+            scales=np.array([number.scale for number in numbers]),
+            coefficients=np.array([number.coefficient for number in numbers]),
+            nulls=np.array([number.null for number in numbers]),
+        )
 
     @cached_property
     def _coefficients(self) -> tuple[Array, ...]:

@@ -45,15 +45,17 @@ class Codec:
         Raises ColumnMissing, ColumnMistyped, and DataError for an infinite number.
         """
         matrix = np.empty((inputs.num_rows, len(self.columns)), dtype=np.float64)
-        names = inputs.schema.names
+        names = set(inputs.schema.names)
         for i, column in enumerate(self.columns):
             if column.name not in names:
-                raise _missing(column.name, names)
+                raise _missing(column.name, inputs.schema.names)
             values = inputs.column(column.name)
             if column.kind is Kind.CATEGORY:
                 matrix[:, i] = _codes(values, self._value_sets[i], column.name)
             else:
                 matrix[:, i] = _numbers(values, column.name)
+        if np.isinf(matrix).any():
+            raise self._infinite(matrix)
         return matrix
 
     def encode_strictly(self, inputs: pa.Table) -> Array:
@@ -64,6 +66,17 @@ class Codec:
             if null.any():
                 raise _null(self.columns[i].name, int(np.argmax(null)), int(null.sum()))
         return matrix
+
+    def _infinite(self, matrix: Array) -> DataError:
+        row, place = (int(at) for at in np.argwhere(np.isinf(matrix))[0])
+        name, n = self.columns[place].name, int(np.isinf(matrix[:, place]).sum())
+        return DataError(
+            f"{n:,} of {len(matrix):,} values of '{name}' are infinite",
+            found=f"{matrix[row, place]} in row {row}",
+            expected="a finite number or null",
+            where=f"inputs.{name}, row {row}",
+            next="guard the expression of the feature, e.g. nullif(denominator, 0)",
+        )
 
     @cached_property
     def _value_sets(self) -> tuple[pa.Array, ...]:
@@ -98,25 +111,17 @@ def _column(table: pa.Table, one: Input) -> Column:
 
 
 def _numbers(values: pa.ChunkedArray, name: str) -> Array:
+    """(n,) of any number type; null becomes NaN."""
     kind = values.type
-    if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_decimal(kind)):
-        if not pa.types.is_null(kind):
-            raise _mistyped(name, str(kind), "a number or a boolean")
+    if pa.types.is_null(kind):
         return np.full(len(values), np.nan)
     if pa.types.is_boolean(kind):
         values = pc.cast(values, pa.int8())
-    if not pa.types.is_float64(kind):
-        values = pc.cast(values, pa.float64(), safe=False)
+    elif pa.types.is_decimal(kind):
+        values = pc.cast(values, pa.float64())
+    elif not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+        raise _mistyped(name, str(kind), "a number or a boolean")
     numbers: Array = values.to_numpy()
-    if np.isinf(numbers).any():
-        row = int(np.argmax(np.isinf(numbers)))
-        raise DataError(
-            f"{int(np.isinf(numbers).sum())} of {len(numbers):,} values of '{name}' are infinite",
-            found=str(numbers[row]),
-            expected="a finite number or null",
-            where=f"inputs.{name}, row {row}",
-            next="guard the expression of the feature, e.g. nullif(denominator, 0)",
-        )
     return numbers
 
 
