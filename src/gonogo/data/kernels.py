@@ -123,7 +123,7 @@ def validity(starts, event_time, known_at, valid_until, shift, valid_from, stead
 
 
 @nb.njit(cache=True, nogil=True)
-def _steady_sums(a, z, la, lz, event_time, valid_from, label_time, label_order, windows, shift, prefix, low, counts, totals):
+def _steady_sums(a, z, la, lz, event_time, valid_from, label_time, label_order, windows, shift, prefix, low, out):
     high = a
     for j in range(la, lz):
         t, row = label_time[j], label_order[j]
@@ -136,9 +136,10 @@ def _steady_sums(a, z, la, lz, event_time, valid_from, label_time, label_order, 
                 while p < high and event_time[p] < edge:
                     p += 1
                 low[w] = p
-            counts[w, row] = high - p
+            at = w * (1 + prefix.shape[0])
+            out[row, at] = high - p
             for k in range(prefix.shape[0]):
-                totals[w, k, row] = prefix[k, high] - prefix[k, p]
+                out[row, at + 1 + k] = prefix[k, high] - prefix[k, p]
 
 
 @nb.njit(cache=True, nogil=True)
@@ -166,10 +167,12 @@ def sums(
     windows,
     shift,
     prefix,
-    counts,
-    totals,
+    out,
 ):
-    """Fills counts (windows, labels) and totals (windows, columns, labels); prefix is (columns, events + 1)."""
+    """Fills out (labels, windows × (1 + columns)): for each window its count and its totals; prefix is (columns, events + 1).
+
+    A label's numbers lie side by side, because labels come by entity and rows do not: each row is one jump in memory instead of many.
+    """
     low = np.empty(windows.size, np.int64)
     count = np.empty(windows.size, np.int64)
     total = np.empty((windows.size, prefix.shape[0]), np.int64)
@@ -180,7 +183,7 @@ def sums(
             continue
         low[:] = a
         if steady[e]:
-            _steady_sums(a, z, la, lz, event_time, valid_from, label_time, label_order, windows, shift, prefix, low, counts, totals)
+            _steady_sums(a, z, la, lz, event_time, valid_from, label_time, label_order, windows, shift, prefix, low, out)
             continue
         active[: z - a] = 0
         count[:] = 0
@@ -209,9 +212,10 @@ def sums(
                             for k in range(prefix.shape[0]):
                                 total[w, k] -= prefix[k, i + 1] - prefix[k, i]
                         low[w] += 1
-                counts[w, row] = count[w]
+                at = w * (1 + prefix.shape[0])
+                out[row, at] = count[w]
                 for k in range(prefix.shape[0]):
-                    totals[w, k, row] = total[w, k]
+                    out[row, at + 1 + k] = total[w, k]
 
 
 @nb.njit(cache=True, nogil=True)
