@@ -62,8 +62,8 @@ def fit(
 ) -> Fitted:
     """The best learner of the contract, recalibrated, and the family's baseline, both stored.
 
-    examples: "train" and "validate". Ties go to the learner that the contract names first. A learner is left out where its one-row p99 is
-    beyond budget.latency_p99_ms by the low end of its interval, or its training takes longer than budget.training_s.
+    examples: "train" and "validate". Ties go to the learner that the contract names first. A learner is left out where its one-row p99 in
+    processor time is beyond budget.latency_p99_ms by the low end of its interval, or its training takes longer than budget.training_s.
     Raises UsageError for an unknown learner, parameter or selecting metric before anything is fitted; BudgetSpent where none is left.
     """
     named = [make_learner(family, choice, where=f"learners[{i}]") for i, choice in enumerate(contract.learners)]
