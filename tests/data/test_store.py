@@ -11,13 +11,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gonogo.data import spill, store
+from gonogo.data import features, spill, store
+from gonogo.data.connection import open_connection
 from gonogo.data.joining import Join, added_schema, compute
 from gonogo.data.streams import HeldStream, ParquetStream
 from gonogo.data.writing import sliced, write_joined
 from gonogo.types.aggregate import parse_aggregate
+from gonogo.types.contract import Feature, Rows, Source
 from gonogo.types.errors import ColumnMissing, ColumnMistyped, KeysRefused, ScaleRefused, SourceUnreadable, TimeRefused, UsageError
 from gonogo.types.record import digest_of_bytes
+from tests.data.small_contract import contract
 
 UTC_US = pa.timestamp("us", tz="UTC")
 SECOND = 1_000_000
@@ -209,6 +212,47 @@ def test_several_files_are_read_end_to_end(files, tmp_path):
     assert joined((parts, files[1]), tmp_path / "parts.parquet").digest == whole.digest
 
 
+def test_a_file_gets_the_very_bits_that_a_contract_of_the_same_words_gets(tmp_path):
+    rng = np.random.default_rng(11)
+    events, labels = event_table(rng, 2000), label_table(rng, 1500)
+    paths = written(tmp_path, events=events, labels=labels)
+    joined(paths, tmp_path / "out.parquet", windows=("30s", "5m", "all"), n_buckets=4, name="sales")
+    from_files = pq.read_table(tmp_path / "out.parquet")
+
+    connection = open_connection()
+    connection.register("src_labels", labels)
+    connection.register("src_events", events)
+    times = {"event_time": "event_time", "known_at": "known_at", "retracted_at": "retracted_at", "sequence": "sequence"}
+    said = contract(
+        sources={
+            "labels": Source(read="labels.parquet", known_at="decided_at"),
+            "events": Source(read="events.parquet", decimals={"amount": 2}, **times),
+        },
+        rows=Rows(source="labels", key=("note",), decided_at="decided_at"),
+        features={
+            "sales": Feature(source="events", by=("shop", "till"), aggregates=AGGREGATES, windows=("30s", "5m", "all"), missing="native")
+        },
+    )
+    rows = labels.append_column("gng_decided_at", labels["decided_at"].cast(pa.int64()))
+    from_contract = features.compute(features.plan(said, connection), connection, rows)
+    for name in from_contract.column_names:
+        ours, theirs = from_files[name].combine_chunks(), from_contract[name].combine_chunks()
+        assert ours.equals(theirs.cast(ours.type)), name
+    assert len(from_contract.column_names) == 3 * len(AGGREGATES)
+
+
+def test_a_sequence_that_is_null_comes_before_any(tmp_path):
+    moment = pa.array([START] * 3, UTC_US)
+    labels = pa.table({"k": [1], "t": pa.array([START + 1], UTC_US)})
+    for sequence in (pa.array([-1, None, -2]), pa.array(["b", None, "a"])):
+        paths = written(tmp_path, events=pa.table({"k": [1] * 3, "at": moment, "s": sequence, "v": [1, 2, 3]}), labels=labels)
+        out = tmp_path / "out.parquet"
+        store.as_of_join(
+            events=paths[0], labels=paths[1], out=out, by=["k"], decided_at="t", event_time="at", sequence="s", aggregates=["last(v)"]
+        )
+        assert pq.read_table(out)["last_v__all"].to_pylist() == [1]
+
+
 # ── the same bytes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -371,6 +415,7 @@ def replaced(files, tmp_path, side, name, column):
         (1, "decided_at", lambda c: c.cast(pa.timestamp("us")), TimeRefused, "does not say when"),
         (0, "event_time", lambda c: pa.array([None, *c.to_pylist()[1:]], UTC_US), TimeRefused, "null in 1 rows"),
         (1, "decided_at", lambda c: pa.array([None, *c.to_pylist()[1:]], UTC_US), TimeRefused, "null in 1 rows"),
+        (0, "event_time", lambda c: pa.array([2**62] * 900), TimeRefused, "absurd"),
         (0, "amount", lambda c: pa.array([math.nan] * 900), ScaleRefused, "NaN"),
         (0, "amount", lambda c: pa.array([math.inf] * 900), ScaleRefused, "NaN or an infinity"),
         (0, "amount", lambda c: pa.array([1e17] * 900), ScaleRefused, "cannot be added up exactly"),

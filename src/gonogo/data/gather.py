@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gonogo.data import asof
 from gonogo.data.asof import NEVER, Codes, Flags, Ints
+from gonogo.data.columns import FARTHEST
 from gonogo.data.keys import KeyTable, key_class
 from gonogo.data.streams import Stream
 from gonogo.types.errors import ColumnMistyped, KeysRefused, ScaleRefused, TimeRefused
@@ -149,12 +150,10 @@ def _settle(
     if not grouped.ties.size:
         return asof.Settled(events=grouped, n_duplicates=0, conflicts=np.empty(0, np.int64))
     # the sequence is read only now: without ties nobody needs it
-    sequence = (
-        _ranks(_scatter(stream, codes, _starts_of(codes, grouped.starts.size), (), (columns.sequence,))) if columns.sequence else None
-    )
+    sequence = _scatter(stream, codes, _starts_of(codes, grouped.starts.size), (), (columns.sequence,)) if columns.sequence else {}
     settled = asof.settle(
         grouped,
-        sequence=None if sequence is None else sequence.__getitem__,
+        sequence=(lambda rows: _ranks(sequence[columns.sequence], rows)) if sequence else None,
         likeness=lambda rows: _likeness(rows, values, retracted_at),
     )
     if settled.conflicts.size and (columns.sequence or columns.needs_order):
@@ -174,14 +173,15 @@ def _starts_of(codes: Codes, n_starts: int) -> Ints:
     return starts
 
 
-def _ranks(column: dict[str, Values]) -> Ints:
-    (values,) = column.values()
-    if values.present.size:
-        raise KeysRefused("a sequence is null", expected="a value that settles ties in every row", where="events")
-    if values.text is None:
-        return values.words
-    _, ranks = np.unique(np.asarray(values.text.to_numpy(zero_copy_only=False), dtype=str), return_inverse=True)
-    return np.asarray(ranks, dtype=np.int64)[values.words]
+def _ranks(sequence: Values, rows: Ints) -> Ints:
+    """(rows,) ranks from 1 of these rows' sequences; none at all comes before any."""
+    words = sequence.words[rows]
+    keys = words if sequence.text is None else np.asarray(sequence.text.take(words).fill_null("").to_numpy(zero_copy_only=False), dtype=str)
+    _, ranks = np.unique(keys, return_inverse=True)
+    ranked: Ints = np.asarray(ranks, dtype=np.int64).reshape(-1) + 1
+    if sequence.present.size:
+        ranked[sequence.present[rows] == 0] = 0
+    return ranked
 
 
 def _likeness(rows: Ints, values: dict[str, Values], retracted_at: Ints | None) -> Ints:
@@ -274,7 +274,14 @@ def microseconds(column: pa.Array, name: str, *, or_never: bool = False) -> Ints
         if not or_never:
             raise TimeRefused(f"{name} is null in {column.null_count} rows", expected="a time in every row", where=name)
         column = pc.fill_null(column.cast(pa.int64()), NEVER)
-    return _bits(column)
+    return _believable(_bits(column), name, or_never=or_never)
+
+
+def _believable(times: Ints, name: str, *, or_never: bool) -> Ints:
+    last = times[times != NEVER] if or_never and times.size and times.max() == NEVER else times
+    if last.size and (int(last.max()) > FARTHEST or int(last.min()) < -FARTHEST):
+        raise TimeRefused(f"{name} is absurd", expected="moments within 70,000 years", where=name)
+    return times
 
 
 def as_words(column: pa.Array, name: str) -> Ints:
