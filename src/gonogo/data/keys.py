@@ -61,8 +61,8 @@ class KeyTable:
 
         columns: the parts of the key, of one length. Codes run from 0 to n_keys - 1; which key has which code means nothing.
         """
-        self._parts = [_part_table(column) for column in columns]
-        codes = [_joined([part.codes(chunk) for chunk in column.chunks]) for part, column in zip(self._parts, columns, strict=True)]
+        self._parts = [_Text() if key_class(column.type) == "text" else _Whole() for column in columns]
+        codes = [part.learn(column) for part, column in zip(self._parts, columns, strict=True)]
         self._joins: list[NumberCodes] = []
         self.learnt = codes[0]  # (n,) the codes of the keys it learnt from
         self.n_keys = self._parts[0].n_codes
@@ -79,16 +79,8 @@ class KeyTable:
         return codes
 
 
-def _joined(codes: list[Codes]) -> Codes:
-    return codes[0] if len(codes) == 1 else np.concatenate([np.empty(0, np.int32), *codes])
-
-
 def _pairs(first: Codes, second: Codes, n_second: int) -> tuple[Integers, NDArray[np.bool_]]:
     return first.astype(np.int64) * max(1, n_second) + second, (first == ABSENT) | (second == ABSENT)
-
-
-def _part_table(column: pa.ChunkedArray) -> _Text | _Whole:
-    return _Text(column) if key_class(column.type) == "text" else _Whole(column)
 
 
 class _Text:
@@ -96,9 +88,10 @@ class _Text:
 
     n_codes: int
 
-    def __init__(self, column: pa.ChunkedArray) -> None:
+    def learn(self, column: pa.ChunkedArray) -> Codes:
         self._values = _plain_text(column).unique().drop_null()
         self.n_codes = len(self._values)
+        return np.concatenate([np.empty(0, np.int32), *map(self.codes, column.chunks)])
 
     def codes(self, column: pa.Array) -> Codes:
         import pyarrow.compute as pc
@@ -118,12 +111,12 @@ class _Whole:
 
     n_codes: int
 
-    def __init__(self, column: pa.ChunkedArray) -> None:
-        chunks = column.chunks
-        values = whole_numbers(chunks[0]) if len(chunks) == 1 else np.concatenate([np.empty(0, np.int64), *map(whole_numbers, chunks)])
-        missing = np.concatenate([np.asarray(chunk.is_null()) for chunk in chunks]) if column.null_count else np.empty(0, np.bool_)
+    def learn(self, column: pa.ChunkedArray) -> Codes:
+        values = np.concatenate([np.empty(0, np.int64), *map(whole_numbers, column.chunks)])
+        missing = np.concatenate([np.asarray(chunk.is_null()) for chunk in column.chunks]) if column.null_count else np.empty(0, np.bool_)
         self._numbers = NumberCodes(values, missing)
         self.n_codes = self._numbers.n_codes
+        return self._numbers.look_up(values, missing)
 
     def codes(self, column: pa.Array) -> Codes:
         return self._numbers.look_up(whole_numbers(column), _missing(column))
