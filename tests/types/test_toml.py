@@ -129,11 +129,11 @@ REFUSED = {
         'name = "answers in time"',
         "stands twice",
     ),
-    "two learners of one name": (
-        'name = "xgboost"',
+    "two learners alike in everything": (
+        '[[learners]]\nname = "xgboost"\nparams = { max_depth = 6, learning_rate = 0.08, n_rounds = 600, early_stopping_rounds = 30 }',
+        '[[learners]]\nname = "logistic_regression"\nparams = {}',
         'name = "logistic_regression"',
-        'name = "logistic_regression"',
-        "stands twice",
+        "with the same parameters",
     ),
     "two slices of one column": ('column = "carrier"', 'column = "origin"', 'column = "origin"', "stands twice"),
     "a split by time without test_from": ('test_from = "2013-11-01T04:00:00Z"\n', "", "[split]", "needs test_from"),
@@ -180,7 +180,7 @@ REFUSED = {
     "a rollout that does not end at 1": (ROLLOUT, "shares = [0.1, 0.5]", "shares =", "do not rise"),
     "a rollout that falls": (ROLLOUT, "shares = [0.5, 0.1, 1.0]", "shares =", "do not rise"),
     "a rollout of nothing": (ROLLOUT, "shares = []", "shares =", "do not rise"),
-    "budgets that fall": ("latency_p95_ms = 10.0", "latency_p95_ms = 1.0", "latency_p95_ms", "is above latency_p95_ms"),
+    "budgets that fall": ("latency_p95_ms = 50.0", "latency_p95_ms = 1.0", "latency_p95_ms", "is above latency_p95_ms"),
     "an outage that ends before it starts": (
         "[[outcome.policies]]",
         '[[outcome.excluded]]\nstart = "2013-02-01T00:00:00Z"\nend = "2013-01-01T00:00:00Z"\nwhy = "x"\n\n[[outcome.policies]]',
@@ -245,6 +245,11 @@ def test_an_empty_contract_is_one_problem_with_the_way_to_a_first_one(text):
     (problem,) = refusal(text).problems
     assert (problem.line, problem.message) == (1, "The contract is empty.")
     assert "gonogo init" in problem.next
+
+
+def test_one_learner_may_be_tried_with_several_parameters():
+    text = FLIGHTS.replace('name = "xgboost"\nparams = { max_depth = 6,', 'name = "logistic_regression"\nparams = { C = 0.1,', 1)
+    assert [learner.name for learner in read_contract(text, where="contract.toml").learners] == ["logistic_regression"] * 2
 
 
 DEEP = ["name = " + "[" * depth + "]" * depth for depth in range(100, 500, 7)]

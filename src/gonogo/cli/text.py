@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gonogo.types.candidate import Candidate
+from gonogo.types.candidate import Candidate, Trial
 from gonogo.types.entry import Entry
 from gonogo.types.evidence import Estimate, Evidence
 from gonogo.types.record import Digest
@@ -15,6 +15,7 @@ from gonogo.types.verdict import SEVERITY, Ruling, Status, Verdict
 if TYPE_CHECKING:
     from gonogo.workflow.run import Run
 
+SMALLEST_FIXED = 1e-3  # below it 0.00000269 would have to be counted
 _WORD = {Status.INCONCLUSIVE: "inconclusive", Status.MISSING: "no evidence"}
 
 
@@ -59,13 +60,19 @@ def candidate(record: Candidate) -> str:
     trials = [
         (
             "  *" if t.chosen else "   ",
-            t.learner,
-            "refused" if t.score is None else f"{t.score:.6g} {t.measured_in}",
+            f"{t.learner} {_told_apart_by(t, record.trials)}".rstrip(),
+            "refused" if t.score is None else f"{t.score:.6g} {t.measured_in}".rstrip(),
             t.note,
         )
         for t in record.trials
     ]
     return "\n".join([f"candidate: {record.learner}, seed {record.seed}", *aligned(trials)])
+
+
+def _told_apart_by(trial: Trial, trials: Sequence[Trial]) -> str:
+    """The parameters in which a trial differs from the others of its learner."""
+    others = [t.params for t in trials if t.learner == trial.learner]
+    return " ".join(f"{name}={value}" for name, value in trial.params.items() if any(o.get(name) != value for o in others))
 
 
 def evidence(record: Evidence) -> str:
@@ -106,7 +113,7 @@ def _ruling(ruling: Ruling) -> tuple[str, ...]:
     return (
         f"  {_WORD.get(ruling.status, ruling.status.value)}",
         f"{ruling.metric}  {ruling.slice}".rstrip(),
-        figure(ruling.value, ruling.low, ruling.high, ruling.measured_in),
+        figure(ruling.value, ruling.low, ruling.high, ruling.measured_in, limit=ruling.limit),
         "" if ruling.limit is None else f"limit {ruling.limit:g}",
         f"{ruling.n_units:,} units" if ruling.n_units else "",
         ruling.sentence if ruling.status is not Status.PASS else ruling.gate,
@@ -123,17 +130,33 @@ def _estimate(estimate: Estimate) -> tuple[str, ...]:
     )
 
 
-def figure(value: float | None, low: float | None, high: float | None, unit: str) -> str:
-    """A figure with its interval and unit, to the digits that the interval supports.
+def figure(value: float | None, low: float | None, high: float | None, unit: str, *, limit: float | None = None) -> str:
+    """A figure with its interval and unit, to the digits that the interval supports, and so many that no end falls onto the limit.
 
     >>> figure(0.43215, 0.41, 0.4512, "nats")
     '0.432 [0.410, 0.451] nats'
+    >>> figure(-0.0647, -0.13, -0.0021, "nats", limit=0.0)
+    '-0.065 [-0.130, -0.002] nats'
+    >>> figure(0.0000026912, 0.00000255, 0.00000283, "usd")
+    '2.69e-06 [2.55e-06, 2.83e-06] usd'
     """
     if value is None:
         return "–"
-    digits = _digits(high - low) if low is not None and high is not None else 4
-    interval = "" if low is None or high is None else f" [{low:.{digits}f}, {high:.{digits}f}]"
-    return f"{value:.{digits}f}{interval} {unit}".rstrip()
+    ends = [end for end in (low, high) if end is not None]
+    form = _form(value, ends, limit)
+    interval = f" [{', '.join(format(end, form) for end in ends)}]" if len(ends) == 2 else ""
+    return f"{value:{form}}{interval} {unit}".rstrip()
+
+
+def _form(value: float, ends: Sequence[float], limit: float | None) -> str:
+    """How a value and its ends are written: in fixed point, unless that would be a row of zeros."""
+    largest = max(abs(value), *(abs(end) for end in ends)) if ends else abs(value)
+    if 0 < largest < SMALLEST_FIXED:
+        return ".2e"
+    digits = _digits(ends[1] - ends[0]) if len(ends) == 2 else 4
+    while digits < 8 and any(end != limit and round(end, digits) == limit for end in ends):
+        digits += 1
+    return f".{digits}f"
 
 
 def _digits(width: float) -> int:

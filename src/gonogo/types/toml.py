@@ -7,6 +7,7 @@ see, impossible pairs and references, stands in `contract_rules.py`.
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import tomllib
 import types
@@ -232,21 +233,22 @@ class _Reader:
         before = len(self.problems)
         read = tuple(self._value(kind, spec, v, (*path, position)) for position, v in enumerate(value))
         for position, first in _repeated(value, kind):
-            self._refuse_repeated(value, position, first, path)
+            self._refuse_repeated(value, kind, position, first, path)
         return read if len(self.problems) == before else _UNREAD
 
-    def _refuse_repeated(self, value: list[Any], position: int, first: int, path: Path) -> None:
+    def _refuse_repeated(self, value: list[Any], kind: Any, position: int, first: int, path: Path) -> None:
         held = value[position]
         key = next((name for name in _IDENTITY if isinstance(held, dict) and name in held), None)
         here = (*path, position) if key is None else (*path, position, key)
         word = shown(held if key is None else held[key])
+        alike = " with the same parameters" if isinstance(held, dict) and "params" in field_types(kind) else ""
         line = line_of(self.lines, (*path, first))
         self.refuse(
             here,
-            f"{word} stands twice in {_spoken(path)}.",
+            f"{word} stands twice in {_spoken(path)}{alike}.",
             found=f"{word}, also on line {line}",
             expected="each once",
-            fix="rename or delete one",
+            fix="delete one, or give it other params" if alike else "rename or delete one",
         )
 
     def _mapping(self, kind: Any, spec: Any, value: object, path: Path) -> Any:
@@ -357,14 +359,22 @@ def _without_none(kind: Any) -> Any:
 
 
 def _repeated(value: list[Any], kind: Any) -> Iterator[tuple[int, int]]:
-    """(position, position of the first) of each element, or table's name, that stands twice in a list of texts or of tables."""
+    """(position, position of the first) of each element, or table's identity, that stands twice in a list of texts or of tables."""
     if kind is not str and not dataclasses.is_dataclass(kind):
         return
     first: dict[str, int] = {}
     for position, held in enumerate(value):
-        identity = next((held[key] for key in _IDENTITY if key in held), None) if isinstance(held, dict) else held
+        identity = _identity(held, kind) if isinstance(held, dict) else held
         if isinstance(identity, str) and first.setdefault(identity, position) != position:
             yield position, first[identity]
+
+
+def _identity(held: dict[str, Any], kind: Any) -> Any:
+    """What tells a table from the others of its list: its name; of what has parameters, its name with them."""
+    name = next((held[key] for key in _IDENTITY if key in held), None)
+    if isinstance(name, str) and "params" in field_types(kind):
+        return json.dumps([name, held.get("params") or {}], sort_keys=True, default=str)
+    return name
 
 
 def _home(key: str, cls: type) -> str:
