@@ -6,7 +6,7 @@ at a time, and `proof.py` holds the two against each other on every run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,8 +44,25 @@ def compute(plan: Plan, connection: DuckDBPyConnection, rows: pa.Table, *, works
 
 
 def read_tables(plan: Plan, connection: DuckDBPyConnection) -> Mapping[str, pa.Table]:
-    """Source → its events as the plan needs them. Each source is read when it is asked for, and once."""
-    return {source.name: read_events(source, connection) for source in plan.sources}
+    """Source → its events as the plan needs them, read each time it is asked for: only one source at a time takes memory."""
+    return SourceTables(plan, connection)
+
+
+class SourceTables(Mapping[str, "pa.Table"]):
+    """The event tables of a plan, none of them kept."""
+
+    def __init__(self, plan: Plan, connection: DuckDBPyConnection) -> None:
+        self._sources = {source.name: source for source in plan.sources}
+        self._connection = connection
+
+    def __getitem__(self, name: str) -> pa.Table:
+        return read_events(self._sources[name], self._connection)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sources)
+
+    def __len__(self) -> int:
+        return len(self._sources)
 
 
 def compute_with(plan: Plan, connection: DuckDBPyConnection, rows: pa.Table, tables: Mapping[str, pa.Table]) -> Computed:

@@ -10,6 +10,8 @@ Compiled loops over plain arrays, without Arrow or SQL, called by `asof.py`. Leg
     leavings                    its events that are taken back, in that order; leaving_starts tells the entities apart
     low[w]                      first event inside window w; it only moves forward, for labels come in time order
 
+Plain loops even where a slice would be shorter: assigning to a slice adds up to a second to the compilation that a first run waits for.
+
 Integers only: the order of additions cannot change a bit. Sums run modulo 2^64 and their differences are exact, because the caller has
 proved that no window's sum leaves 62 bits.
 """
@@ -28,12 +30,14 @@ _RUN = 16  # runs this short are sorted by insertion
 def group(codes, n_groups):
     """Counting sort, stable: starts (n_groups + 1,) and the order (kept,) that brings rows together; codes below 0 are left out."""
     starts = np.zeros(n_groups + 1, np.int64)
-    for code in codes:
-        if code >= 0:
-            starts[code + 1] += 1
+    for i in range(codes.size):
+        if codes[i] >= 0:
+            starts[codes[i] + 1] += 1
     for e in range(n_groups):
         starts[e + 1] += starts[e]
-    free = starts[:-1].copy()
+    free = np.empty(n_groups, np.int64)
+    for e in range(n_groups):
+        free[e] = starts[e]
     order = np.empty(starts[n_groups], np.int64)
     for i in range(codes.size):
         code = codes[i]
@@ -62,7 +66,8 @@ def _sort_slice(first, second, order, start, stop, spare):
             p, q = order[middle], order[middle - 1]
             if not (first[p] < first[q] or (first[p] == first[q] and second[p] < second[q])):
                 continue
-            spare[: middle - a] = order[a:middle]
+            for i in range(middle - a):
+                spare[i] = order[a + i]
             i, j, k = 0, middle, a
             while i < middle - a and j < z:
                 p, q = order[j], spare[i]
@@ -86,7 +91,9 @@ def sort_groups(starts, first, second, wanted):
 
     Returns the positions and how many groups moved; 0 means that the positions are 0, 1, 2, …
     """
-    order = np.arange(first.size)
+    order = np.empty(first.size, np.int64)
+    for i in range(first.size):
+        order[i] = i
     longest = 0
     for e in range(starts.size - 1):
         longest = max(longest, starts[e + 1] - starts[e])
@@ -181,13 +188,17 @@ def sums(
         a, z, la, lz = starts[e], starts[e + 1], label_starts[e], label_starts[e + 1]
         if a == z or la == lz:
             continue
-        low[:] = a
+        for w in range(windows.size):
+            low[w] = a
         if steady[e]:
             _steady_sums(a, z, la, lz, event_time, valid_from, label_time, label_order, windows, shift, prefix, low, out)
             continue
-        active[: z - a] = 0
-        count[:] = 0
-        total[:] = 0
+        for i in range(z - a):
+            active[i] = 0
+        for w in range(windows.size):
+            count[w] = 0
+            for k in range(prefix.shape[0]):
+                total[w, k] = 0
         arriving, leaving = a, leaving_starts[e]
         for j in range(la, lz):
             t, row = label_time[j], label_order[j]
@@ -249,7 +260,8 @@ def latest(
                 if best >= a:
                     found[label_order[j]] = best
             continue
-        active[: z - a] = 0
+        for i in range(z - a):
+            active[i] = 0
         arriving, leaving = a, leaving_starts[e]
         for j in range(la, lz):
             t = label_time[j]
@@ -353,8 +365,10 @@ def minima(
                 )
             continue
         n = z - a
-        tree[: 2 * n] = EMPTY
-        low[:] = a
+        for i in range(2 * n):
+            tree[i] = EMPTY
+        for w in range(windows.size):
+            low[w] = a
         arriving, leaving = a, leaving_starts[e]
         for j in range(la, lz):
             t, row = label_time[j], label_order[j]
@@ -406,7 +420,8 @@ def distinct(
         if a == z or la == lz:
             continue
         for w in range(windows.size):
-            active[: z - a] = 0
+            for i in range(z - a):
+                active[i] = 0
             low = arriving = a
             leaving = leaving_starts[e]
             n = 0

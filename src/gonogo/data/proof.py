@@ -88,12 +88,13 @@ def prove(
     """
     tables = read_tables(plan, connection) if tables is None else tables
     replayed, truncated, chosen = Tally(), Tally(), []
-    for stream in plan.streams:
-        table = EventTable(plan.source(stream.source), tables[stream.source])
-        entities = _follow(plan, stream, table, rows, seed, sample)
-        _replay_stream(plan, stream, entities, table, rows, computed, connection, replayed)
-        _truncate_stream(plan, stream, entities, table, rows, computed, truncated)
-        chosen += [entity.rows for entity in entities]
+    for source in plan.sources:
+        table = EventTable(source, tables[source.name])
+        for stream in (stream for stream in plan.streams if stream.source == source.name):
+            entities = _follow(plan, stream, table, rows, seed, sample)
+            _replay_stream(plan, stream, entities, table, rows, computed, connection, replayed)
+            _truncate_stream(plan, stream, entities, table, rows, computed, truncated)
+            chosen += [entity.rows for entity in entities]
     _replay_requests(plan, rows, computed, connection, replayed, _asked(chosen, len(rows), seed))
     findings = (*_replay_findings(plan, replayed, rows), *_truncation_findings(plan, truncated, rows))
     return Proof(findings=findings, facts={"replay": _facts(replayed), "truncation": _facts(truncated)})
