@@ -81,7 +81,7 @@ def test_unknown_numbers_are_none_and_never_nan(blobs: FileBlobs) -> None:
         b'{"bins":[],"colour":"red","metric":"auc","value":"0.5"}',
         b'{"bins":[],"colour":"red","metric":"auc","value":true}',
         b'{ "bins":[],"colour":"red","metric":"auc","value":0.5}',
-        b'{"metric":"auc","value":0.5}',
+        b'{"bins":[],"metric":"auc","value":0.5}',
         b'{"bins":[],"colour":"red","metric":"a","metric":"auc","value":0.5}',
         b'{"bins":[],"colour":"red","metric":"auc","value":NaN}',
     ],

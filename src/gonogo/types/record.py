@@ -1,7 +1,8 @@
 """How does a record become bytes, a digest, and a record again?
 
-Records are frozen dataclasses. Their canonical JSON (sorted keys, no spaces, UTF-8, no NaN) is what is hashed and stored, so the same
-record has the same digest on every machine and in every year.
+Records are frozen dataclasses. Their canonical JSON (sorted keys, no spaces, UTF-8, no NaN, no field that is at its default) is what is
+hashed and stored, so the same record has the same digest on every machine and in every year: also when a later version adds a field
+with a default. A default, once released, therefore never changes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TypeAlias, TypeVar
@@ -47,21 +48,29 @@ def canonical(record: object) -> bytes:
     >>> canonical({"b": 1, "a": (2.5, None)})
     b'{"a":[2.5,null],"b":1}'
     """
-    return json.dumps(to_json(record), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    plain = _plain(record, _told_fields)
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def to_json(value: object) -> Json:
-    """A record as plain JSON values; fields keep their names."""
+    """A record as plain JSON values, for a reader: every field, under its name."""
+    return _plain(value, _all_fields)
+
+
+_Fields: TypeAlias = Callable[[Any], Iterable[tuple[str, Any]]]
+
+
+def _plain(value: object, fields: _Fields) -> Json:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {name: _plain(field, fields) for name, field in fields(value)}
     if isinstance(value, Enum):
-        return to_json(value.value)
+        return _plain(value.value, fields)
     if isinstance(value, datetime):
         return _utc_text(value)
     if isinstance(value, Mapping):
-        return {str(k): to_json(v) for k, v in value.items()}
+        return {str(k): _plain(v, fields) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [to_json(v) for v in value]
+        return [_plain(v, fields) for v in value]
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"{value} has no place in a record: an unknown number is None")
@@ -69,6 +78,32 @@ def to_json(value: object) -> Json:
     if value is None or isinstance(value, bool | int | str):
         return value
     raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+def _all_fields(record: Any) -> Iterable[tuple[str, Any]]:
+    return ((field.name, getattr(record, field.name)) for field in dataclasses.fields(record))
+
+
+def _told_fields(record: Any) -> Iterable[tuple[str, Any]]:
+    """The fields that say something: those that are not at their default."""
+    kind: type = type(record)
+    defaults = _defaults(kind)
+    return ((name, value) for name, value in _all_fields(record) if value != defaults.get(name, _REQUIRED))
+
+
+@functools.cache
+def _defaults(cls: type) -> dict[str, Any]:
+    """Field name → default, of the fields that have one."""
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(cls):
+        if field.default is not dataclasses.MISSING:
+            found[field.name] = field.default
+        elif field.default_factory is not dataclasses.MISSING:
+            found[field.name] = field.default_factory()
+    return found
+
+
+_REQUIRED = object()
 
 
 def _utc_text(moment: datetime) -> str:
