@@ -43,10 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(error: GonogoError, *, as_json: bool) -> int:
-    if as_json:
+    print(error, file=sys.stderr)
+    if as_json:  # whoever reads stdout gets a record there too
         print(json.dumps({"error": error.as_record()}, indent=2))
-    else:
-        print(error, file=sys.stderr)
     return error.exit_status
 
 

@@ -7,6 +7,9 @@ features are those of training: one declaration, one kernel.
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +19,7 @@ from gonogo.data.connection import open_connection
 from gonogo.data.sql import column_types, failures_told, identifier, source_table
 from gonogo.data.times import check_times, refuse_unless_aware
 from gonogo.types.contract import Contract, Source
-from gonogo.types.errors import ColumnMissing, KeysRefused
+from gonogo.types.errors import ColumnMissing, DataError, KeysRefused
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,15 +39,30 @@ class Fresh:
 def read_fresh(contract: Contract, file: Path, *, folder: Path) -> Fresh:
     """The keys and inputs of a file's rows, in its order.
 
-    Raises ColumnMissing for a column that a key, a feature or the decided_at needs; extra columns are ignored; KeysRefused for a null key.
+    Raises SourceEmpty for a file without rows: an upstream job that wrote nothing is told of, not passed on; ColumnMissing for a column
+    that a key, a feature or the decided_at needs; KeysRefused for a null key. Extra columns are ignored.
     """
     connection = open_connection(threads=contract.threads)
     wanted = _with_fresh_rows(contract, file)
-    sources.read_sources(wanted, folder=folder, connection=connection)
-    _check_columns(contract, connection, file)
-    plan = features.plan(wanted, connection)
-    rows = _rows(contract, connection, file)
+    with _told_of(file):
+        sources.read_sources(wanted, folder=folder, connection=connection)
+        _check_columns(contract, connection, file)
+        plan = features.plan(wanted, connection)
+        rows = _rows(contract, connection, file)
     return Fresh(keys=rows.select(list(contract.rows.key)), inputs=features.compute(plan, connection, rows))
+
+
+@contextmanager
+def _told_of(file: Path) -> Iterator[None]:
+    """Failures of the file name it, and not the source that stands for it inside."""
+    try:
+        yield
+    except DataError as error:
+        error.where = re.sub(rf"sources\.{FRESH}[.\w]*", str(file), error.where)
+        if isinstance(error, ColumnMissing):
+            error.where = str(file) if str(file) in error.where else f"{file}, read by {error.where}"
+            error.next = "give the file the columns of the contract's row source, as they are after its sql"
+        raise
 
 
 def _with_fresh_rows(contract: Contract, file: Path) -> Contract:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gonogo.types.errors import ColumnMissing, ColumnMistyped, GonogoError, SqlRefused, StorageFailed
+from gonogo.types.errors import ColumnMissing, ColumnMistyped, GonogoError, SourceUnreadable, SqlRefused, StorageFailed
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -110,6 +110,8 @@ def failures_told(where: str, *, sql: str = "") -> Iterator[None]:
             "a value does not fit its type", where=where, found=first_line(error), expected=sql, next="use try_cast, or clean the source"
         ) from error
     except duckdb.Error as error:
+        if "Failed to read file" in str(error):  # the SQL is the first to read what a damaged file holds
+            raise SourceUnreadable("the source cannot be read", where=where, found=first_line(error), next="write the file anew") from error
         raise SqlRefused("the SQL does not run", where=where, found=first_line(error), expected=sql) from error
 
 

@@ -6,9 +6,10 @@ problem it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ from gonogo.data import features, labels, leakage, proof, schema, splits, tables
 from gonogo.data.opened import Opened
 from gonogo.data.sources import shape_sources
 from gonogo.types.contract import Contract
+from gonogo.types.errors import ColumnMissing
 from gonogo.types.protocols import Examples
 from gonogo.types.record import Digest
 from gonogo.types.snapshot import Dropped, Snapshot, TablePin
@@ -57,6 +59,7 @@ def take(
     progress("computes the features")
     plan = features.plan(contract, connection)
     rows = _rows(connection)
+    _check_slices(contract, rows, [spec.name for spec in plan.inputs])
     events = features.read_tables(plan, connection)
     computed = features.compute_with(plan, connection, rows, events)
     progress("proves them against the online state")
@@ -94,6 +97,20 @@ def _examples(contract: Contract, rows: pa.Table, inputs: pa.Table, name: str) -
         for column in _slice_names(contract)
     }
     return tables.examples(keys=rows.select(list(contract.rows.key)), inputs=inputs, outcomes=pa.table(outcomes), slices=pa.table(sliced))
+
+
+def _check_slices(contract: Contract, rows: pa.Table, inputs: Sequence[str]) -> None:
+    there = (*(column for column in rows.column_names if not column.startswith("gng_")), *inputs)
+    for place, column in enumerate(_slice_names(contract)):
+        if column not in there:
+            near = get_close_matches(column, there, 1)
+            raise ColumnMissing(
+                f"there is no column {column} to slice by",
+                where=f"slices[{place}].column",
+                found=", ".join(there[:30]),
+                expected="a column of the row's source or an input",
+                next=f"did you mean {near[0]}?" if near else "name one that is there",
+            )
 
 
 def _slice_names(contract: Contract) -> tuple[str, ...]:

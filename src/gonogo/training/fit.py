@@ -66,9 +66,8 @@ def fit(
     processor time is beyond budget.latency_p99_ms by the low end of its interval, or its training takes longer than budget.training_s.
     Raises UsageError for an unknown learner, parameter or selecting metric before anything is fitted; BudgetSpent where none is left.
     """
-    named = [make_learner(family, choice, where=f"learners[{i}]") for i, choice in enumerate(contract.learners)]
+    named, score = choices(contract, family)
     baseline = make_learner(family, LearnerChoice(name=family.baseline), where="family.baseline")
-    score = selecting_score(family, contract.select_by)
     training = _Training(contract=contract, examples=examples, inputs=inputs, score=score)
 
     outcomes = [training.attempt(one) for one in named]
@@ -84,6 +83,15 @@ def fit(
         curves=curves,
         measured=tuple(one.latency for one in outcomes if one.latency is not None),
     )
+
+
+def choices(contract: Contract, family: Family) -> tuple[tuple[Named, ...], Score]:
+    """The contract's learners and the figure that chooses among them.
+
+    Raises UsageError for one that the family does not have: asked before the data are read, it spares a person the wait.
+    """
+    named = tuple(make_learner(family, choice, where=f"learners[{i}]") for i, choice in enumerate(contract.learners))
+    return named, selecting_score(family, contract.select_by)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

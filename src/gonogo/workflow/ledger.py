@@ -7,7 +7,7 @@ from pathlib import Path
 from gonogo.ledger.verify import Verified
 from gonogo.types.entry import Entry
 from gonogo.types.errors import UsageError
-from gonogo.workflow.workspace import STATE, open_stores
+from gonogo.workflow.workspace import STATE, open_recorded
 
 
 def verify(folder: Path | str, *, head: str | None = None) -> Verified:
@@ -25,6 +25,6 @@ def verify(folder: Path | str, *, head: str | None = None) -> Verified:
 
 
 def entries(folder: Path | str) -> tuple[Entry, ...]:
-    """Every entry of a folder's ledger, oldest first."""
-    _, _, ledger = open_stores(folder)
+    """Every entry of a folder's ledger, oldest first. Raises UsageError where there is no ledger."""
+    _, ledger = open_recorded(folder)
     return tuple(ledger.entries())

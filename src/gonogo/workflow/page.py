@@ -21,7 +21,7 @@ from gonogo.types.snapshot import Snapshot
 from gonogo.types.verdict import Verdict
 from gonogo.workflow.decide import Docket, find_verdict
 from gonogo.workflow.train import Training
-from gonogo.workflow.workspace import STATE, open_stores
+from gonogo.workflow.workspace import STATE, open_recorded
 
 if TYPE_CHECKING:
     from gonogo.evidence.page_view import Origin
@@ -31,7 +31,7 @@ _STEPS = ("snapshot", "training", "evidence", "measurements", "verdict")
 
 def page(folder: Path | str, verdict: str = "") -> Path:
     """The page of a verdict (digest or unique prefix; the newest without one): one self-contained HTML file."""
-    _, records, ledger = open_stores(folder)
+    records, ledger = open_recorded(folder)
     return write_page(Path(folder), records, ledger, find_verdict(ledger, verdict))
 
 

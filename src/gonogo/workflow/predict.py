@@ -28,13 +28,15 @@ def predict(folder: Path | str, rows: Path, out: Path, *, candidate: str = "") -
 
     rows:      Parquet, CSV, JSON lines or Arrow with the columns of the contract's row source (after its sql).
     candidate: a digest or unique prefix; without one the champion, else the candidate of the newest verdict if that is GO.
-    Raises UsageError where no candidate may answer: a model without a GO is asked for by name or not at all.
+    Raises SourceEmpty for a file without rows, ColumnMissing for a column that is not there, and writes nothing then;
+    UsageError where no candidate may answer: a model without a GO is asked for by name or not at all.
     """
     import pyarrow as pa
 
     from gonogo.data.fresh import read_fresh
 
     workspace = open_workspace(folder)
+    _check_out(out)
     digest = _resolved(workspace, candidate) if candidate else _in_charge(workspace)
     model = load_model(workspace, workspace.records.get(Candidate, digest), digest)
     fresh = read_fresh(workspace.contract, rows, folder=workspace.folder)
@@ -71,6 +73,16 @@ def _in_charge(workspace: Workspace) -> Digest:
         )
     candidate: Digest = verdict.body["candidate"]
     return candidate
+
+
+def _check_out(out: Path) -> None:
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        raise UsageError(
+            f"{out} cannot be written.",
+            found="a folder" if out.is_dir() else f"no folder {out.absolute().parent}",
+            expected="the path of a file in a folder that is there",
+            where="--out",
+        )
 
 
 def _write(table: object, out: Path) -> None:

@@ -9,7 +9,7 @@ from gonogo.types.errors import ReplayDiffers
 from gonogo.types.record import Digest, canonical
 from gonogo.types.verdict import Verdict
 from gonogo.workflow.decide import Docket, find_verdict, judge
-from gonogo.workflow.workspace import open_stores
+from gonogo.workflow.workspace import open_recorded
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +27,7 @@ def replay(verdict: str, *, folder: Path | str = ".") -> Replayed:
     Needs neither the data nor the model nor today's contract. Raises ReplayDiffers where the bytes are not those that were stored,
     RecordUnknown where there is no such verdict.
     """
-    _, records, ledger = open_stores(folder)
+    records, ledger = open_recorded(folder)
     entry = find_verdict(ledger, verdict)
     digest: Digest = entry.body["verdict"]
     stored = records.get(Verdict, digest)

@@ -26,10 +26,11 @@ def snapshot(folder: Path | str, *, progress: Progress | None = None) -> Snapsho
 def take_snapshot(workspace: Workspace) -> Done:
     """The step: sources are read and pinned first; all else only where their content, the contract or the code is new."""
     from gonogo.data.opened import open_sources
+    from gonogo.training import fit
     from gonogo.training.environment import environment
 
     contract = workspace.contract
-    find(contract.family)  # refused before an hour of work, not after it
+    fit.choices(contract, find(contract.family))  # refused before an hour of work, not after it
     workspace.progress("snapshot", "reads the sources")
     opened = open_sources(contract, folder=workspace.folder)
     part = data_part(contract)

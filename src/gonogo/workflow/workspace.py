@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gonogo.types.contract import Contract
+from gonogo.types.errors import UsageError
 from gonogo.types.record import Digest, digest, to_json
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def open_workspace(folder: Path | str, *, progress: Progress | None = None) -> W
 
 
 def open_stores(folder: Path | str) -> tuple[FileBlobs, Records, Ledger]:
-    """The stores of a folder; its contract need not be readable, so that old verdicts can be replayed without it."""
+    """The stores of a folder, made where they are not there yet."""
     from gonogo.backends.files import FileBlobs
     from gonogo.backends.sqlite import SqliteLog
     from gonogo.ledger.ledger import Ledger
@@ -71,6 +72,20 @@ def open_stores(folder: Path | str) -> tuple[FileBlobs, Records, Ledger]:
     state = Path(folder) / STATE
     blobs = FileBlobs(state / "blobs")
     return blobs, Records(blobs), Ledger(SqliteLog(state / "ledger.sqlite"), by=who(), now=lambda: datetime.now(UTC))
+
+
+def open_recorded(folder: Path | str) -> tuple[Records, Ledger]:
+    """What a folder holds already, to be read only. Raises UsageError where nothing was ever recorded."""
+    from gonogo.backends.files import FileBlobs
+    from gonogo.backends.sqlite import SqliteLog
+    from gonogo.ledger.ledger import Ledger
+    from gonogo.ledger.records import Records
+
+    path = Path(folder) / STATE / "ledger.sqlite"
+    if not path.exists():
+        raise UsageError("There is no ledger here: nothing was recorded yet.", where=str(path), next=f"gonogo run {folder}")
+    log = SqliteLog(path, read_only=True)
+    return Records(FileBlobs(path.parent / "blobs")), Ledger(log, by=who(), now=lambda: datetime.now(UTC))
 
 
 def who() -> str:
