@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gonogo.data import features
@@ -94,6 +95,14 @@ def test_times_may_be_datetimes_or_microseconds_and_never_naive() -> None:
     assert online.row({"uid": 1}, moment(NOON + 1)) == {"f__count__all": 1}
     with pytest.raises(TimeRefused, match="naive"):
         online.apply("events", {**event(1), "at": datetime(2024, 1, 1)})
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    given, rows = tables([], [])
+    declared = {"half": feature(sql="a / 2.0"), "f": feature(source="events", by=("uid",), aggregates=("last(n)",))}
+    online = OnlineState(features.plan(contract(declared), connected(events=given, labels=rows)))
+    online.apply("events", event(0, uid=np.int64(2**53 + 1), n=np.int32(4)))
+    assert online.row({"uid": np.int64(2**53 + 1), "a": np.int64(3)}, np.int64(NOON + HOUR)) == {"half": 1.5, "f__last_n__all": 4}
 
 
 def test_forgetting_what_no_window_reaches_changes_no_answer() -> None:

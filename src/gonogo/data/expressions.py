@@ -86,8 +86,10 @@ class RequestQuery:
         for column in self._columns:
             if column not in request:
                 raise ColumnMissing(f"the request has no {column}", where="request", expected=", ".join(self._columns))
+        given = [request[column] for column in self._columns]
+        given = [value.item() if isinstance(value, np.generic) else value for value in given]  # the engine binds Python's own numbers
         with failures_told("request", sql=self._sql):
-            values = self._connection.execute(self._sql, [request[column] for column in self._columns]).fetchall()[0]
+            values = self._connection.execute(self._sql, given).fetchall()[0]
         for feature, value in zip(self._requests, values, strict=True):
             if isinstance(value, float) and not np.isfinite(value):
                 raise ScaleRefused(f"{feature.name} is {value}", where=f"features.{feature.name}", expected="a number or null")
