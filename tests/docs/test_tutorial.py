@@ -1,0 +1,24 @@
+"""What the tutorial says is what happens."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.docs.snippets import ROOT, carry_out, steps
+from tests.flights import finished
+
+
+@pytest.mark.xdist_group("flights")
+def test_every_command_of_the_tutorial_prints_what_the_page_says(tmp_path: Path) -> None:
+    for example in ("flights", "flights-leak"):  # the page runs them: here they are already done, so that it costs a second
+        shutil.copytree(finished(example).folder, tmp_path / "examples" / example)
+    assert not (wrong := carry_out(ROOT / "docs" / "tutorial.md", tmp_path)), "\n\n".join(wrong)
+
+
+def test_the_tutorial_shows_every_verb_of_the_life() -> None:
+    commands = "\n".join(step.shown for step in steps(ROOT / "docs" / "tutorial.md"))
+    for verb in ("init", "run", "explain", "waive", "ledger list", "ledger verify", "replay", "predict"):
+        assert f"gonogo {verb}" in commands
