@@ -23,17 +23,17 @@ SAMPLE_ROWS = 2_000  # on which a type is guessed; every row then confirms it
 SEPARATORS = ",;\t|"
 
 # What stands for "no value" where all else is a number, a time or true/false. In text it stays: NA is also a country.
-NO_VALUE = ("NA", "N/A", "#N/A", "NULL", "null", "None")
+NO_VALUE = "'N/?A|#N/A|NULL|null|None'"  # a pattern: lists of words cost memory or time for each column of a wide file
+COLUMNS_AT_ONCE = 25  # planning grows with the square of the aggregates in a query
 
-_INTEGER = "try_cast({c} AS {t})::VARCHAR = {c}"
-_ZONE = "regexp_matches({c}, ':[0-9.]+ ?(Z|z|UTC|[+-][0-9]{{2}}(:?[0-9]{{2}})?)$')"
+_ZONE = "regexp_matches({c}, ':[0-9.]+ ?(Z|z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)$')"
 # From the narrowest to text; each test is true where the type gives back the value.
 LADDER = (
-    ("BOOLEAN", "{c} IN ('true', 'false', 'True', 'False', 'TRUE', 'FALSE')"),
-    ("BIGINT", _INTEGER.format(c="{c}", t="BIGINT")),
-    ("HUGEINT", _INTEGER.format(c="{c}", t="HUGEINT")),
+    ("BOOLEAN", "regexp_full_match({c}, 'true|false|True|False|TRUE|FALSE')"),
+    ("BIGINT", "try_cast({c} AS BIGINT)::VARCHAR = {c}"),
+    ("HUGEINT", "try_cast({c} AS HUGEINT)::VARCHAR = {c}"),
     # A leading zero, or more digits than a double holds, is the mark of an id.
-    ("DOUBLE", "try_cast({c} AS DOUBLE) IS NOT NULL AND NOT regexp_matches({c}, '^[+-]?(0[0-9]|[0-9]{{16,}}$)')"),
+    ("DOUBLE", "try_cast({c} AS DOUBLE) IS NOT NULL AND NOT regexp_matches({c}, '^[+-]?(0[0-9]|[0-9]{16,}$)')"),
     ("TIMESTAMPTZ", f"try_cast({{c}} AS TIMESTAMPTZ) IS NOT NULL AND {_ZONE}"),
     ("TIMESTAMP", f"try_cast({{c}} AS TIMESTAMP) IS NOT NULL AND length({{c}}) > 10 AND NOT {_ZONE}"),
     ("DATE", "try_cast({c} AS DATE) IS NOT NULL AND length({c}) = 10"),
@@ -130,8 +130,10 @@ def _climb(rungs: dict[str, int], relation: str, connection: DuckDBPyConnection)
     open_names = [name for name, rung in rungs.items() if rung < len(LADDER)]
     result = dict(rungs)
     while open_names:
-        tests = ", ".join(f"count({_value(name)}), count_if({_value(name)} IS NOT NULL AND ({_test(name, result[name])}) IS NOT TRUE)" for name in open_names)
-        counts = one_row(connection, f"SELECT {tests} FROM {relation}")
+        counts: list[int] = []
+        for start in range(0, len(open_names), COLUMNS_AT_ONCE):
+            parts = ", ".join(_counts(name, result[name]) for name in open_names[start : start + COLUMNS_AT_ONCE])
+            counts += one_row(connection, f"SELECT {parts} FROM {relation}")
         missed = [name for i, name in enumerate(open_names) if counts[2 * i + 1]]
         result |= {name: len(LADDER) for i, name in enumerate(open_names) if not counts[2 * i]}
         result |= {name: result[name] + 1 for name in missed}
@@ -139,14 +141,18 @@ def _climb(rungs: dict[str, int], relation: str, connection: DuckDBPyConnection)
     return result
 
 
-def _test(name: str, rung: int) -> str:
-    return LADDER[rung][1].format(c=_value(name))
+def _counts(name: str, rung: int) -> str:
+    """SQL: how many values a column has, and how many of them its rung does not give back."""
+    column = identifier(name)
+    has_value = f"NOT regexp_full_match({column}, {NO_VALUE})"
+    # A test of a value that its type cannot read is null, which is a miss and no pass.
+    missed = LADDER[rung][1].replace("{c}", column)
+    return f"count_if({has_value}), count_if({has_value} AND ({missed}) IS NOT TRUE)"
 
 
 def _value(name: str) -> str:
-    tokens = ", ".join(literal(token) for token in NO_VALUE)
-    column = identifier(name).replace("{", "{{").replace("}", "}}")
-    return f"(CASE WHEN {column} NOT IN ({tokens}) THEN {column} END)"
+    column = identifier(name)
+    return f"(CASE WHEN NOT regexp_full_match({column}, {NO_VALUE}) THEN {column} END)"
 
 
 def _most_columns(text: str, path: Path) -> Header:

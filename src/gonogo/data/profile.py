@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gonogo.types.contract import Source
 
 SAMPLE_ROWS = 100_000
-COLUMNS_AT_ONCE = 250  # aggregates of more columns are asked in several queries: planning grows faster than their number
+COLUMNS_AT_ONCE = 500  # more columns are asked in several queries: planning grows faster than their number, and each query has a price
 PROFILED_COLUMNS = 300  # of one source; a profile must stay small enough to be kept in a record
 BINS = 10
 TOP_VALUES = 20
@@ -53,7 +53,7 @@ def is_number(kind: str) -> bool:
 
 
 def column_facts(connection: DuckDBPyConnection, name: str, types: Mapping[str, str]) -> dict[str, ColumnFacts]:
-    """Column → its exact counts, in one pass over the source (one more for every 250 columns)."""
+    """Column → its exact counts, in one pass over the source (one more for every 500 columns)."""
     facts: dict[str, ColumnFacts] = {}
     for columns in _batches(list(types)):
         parts = ["count(*)"]

@@ -5,14 +5,15 @@ Afterwards the connection holds one table or view `src_<name>` per source, after
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gonogo.data.readers import Raw, count_rows, read_duckdb, read_files, reading_told, without_password
-from gonogo.data.sql import check_expression, check_select, column_types, failures_told, identifier, literal, source_table
+from gonogo.data.sql import check_expression, check_select, column_types, failures_told, first_line, identifier, literal, source_table
 from gonogo.data.times import check_time_expression, check_times
-from gonogo.types.errors import ColumnMissing, SourceEmpty
+from gonogo.types.errors import ColumnMissing, SourceEmpty, SourceUnreadable
 from gonogo.types.snapshot import SourcePin
 
 if TYPE_CHECKING:
@@ -101,12 +102,33 @@ def _shape(name: str, source: Source, raw: Raw, connection: DuckDBPyConnection) 
     if source.sql:
         query = f"WITH input AS NOT MATERIALIZED (SELECT * FROM {relation}) SELECT * FROM (\n{_statement(source)}\n)"
     kept_as = "VIEW" if raw.is_scan and (not source.sql or count_rows(connection, raw.relation) > MATERIALISED_ROWS) else "TABLE"
-    with failures_told(f"{where}.sql", sql=" ".join(source.sql.split())[:200]):
+    with failures_told(f"{where}.sql", sql=" ".join(source.sql.split())[:200]), _scanning_told(where, raw):
         connection.execute(f"CREATE OR REPLACE {kept_as} {table} AS {query}")
     n_rows = count_rows(connection, f"src_{name}")
     if n_rows == 0:
         raise SourceEmpty(f"the SQL of {name} leaves no row", where=f"{where}.sql", expected="at least one row")
     return SourcePin(name=name, digest=raw.digest, n_rows=n_rows, columns=column_types(connection, f"SELECT * FROM {table}"))
+
+
+@contextmanager
+def _scanning_told(where: str, raw: Raw) -> Iterator[None]:
+    """While a file is read by the SQL itself, what is neither the SQL's fault nor a value's is the file's."""
+    import duckdb
+
+    try:
+        yield
+    except (
+        duckdb.BinderException,
+        duckdb.CatalogException,
+        duckdb.ConversionException,
+        duckdb.OutOfRangeException,
+        duckdb.OutOfMemoryException,
+    ):
+        raise
+    except duckdb.Error as error:
+        if not raw.is_scan:
+            raise
+        raise SourceUnreadable("the file cannot be read to its end", where=f"{where}.read", found=first_line(error)) from error
 
 
 def _statement(source: Source) -> str:
