@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
-__all__ = ["Computed", "Plan", "compute", "compute_with", "plan", "read_tables"]
+__all__ = ["Computed", "Plan", "compute", "compute_with", "plan", "read_tables", "stream_name"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,7 +22,7 @@ from gonogo.types.contract import Contract
 from gonogo.types.errors import ColumnMissing
 from gonogo.types.protocols import Examples
 from gonogo.types.record import Digest
-from gonogo.types.snapshot import Dropped, Snapshot, TablePin
+from gonogo.types.snapshot import Dropped, Finding, FindingStatus, Snapshot, TablePin
 
 if TYPE_CHECKING:
     import duckdb
@@ -76,10 +76,35 @@ def take(
         slices=_slice_names(contract),
         tables={name: _pin(part, put) for name, part in parts.items()},
         dropped=_merged(labelled.dropped, split_dropped),
-        findings=(*checked.findings, *proved.findings, *leaks),
+        findings=(*checked.findings, *proved.findings, *repeated_events(contract, plan, computed.duplicates), *leaks),
         facts={"labels": labelled.facts, "proof": proved.facts, "duplicates": computed.duplicates, "profile": checked.profile},
     )
     return Taken(snapshot=snapshot, tables=parts)
+
+
+def repeated_events(contract: Contract, plan: features.Plan, duplicates: Mapping[str, int]) -> tuple[Finding, ...]:
+    """Events that repeat another one in everything that is used: told, and open where no sequence says that they are the same event.
+
+    duplicates: stream → repeated rows, as `features.Computed` has them.
+    """
+    findings = []
+    for stream in plan.streams:
+        name, n = features.stream_name(stream), duplicates.get(features.stream_name(stream), 0)
+        told_apart = bool(contract.sources[stream.source].sequence)
+        status = FindingStatus.CLEAN if not n else FindingStatus.NOTE if told_apart else FindingStatus.OPEN
+        findings.append(
+            Finding(
+                code="GNG-P103",
+                check="repeated_events",
+                status=status,
+                where=f"sources.{stream.source}",
+                sentence=f"{n:,} events of {name} repeat another one in everything that is used, and count once",
+                expected="each event once, or a sequence that tells two alike events apart",
+                next="" if told_apart else f"name a column in sources.{stream.source}.sequence",
+                evidence={"repeated": n},
+            )
+        )
+    return tuple(findings)
 
 
 def _rows(connection: duckdb.DuckDBPyConnection) -> pa.Table:
