@@ -53,36 +53,39 @@ def is_number(kind: str) -> bool:
 
 
 def column_facts(connection: DuckDBPyConnection, name: str, types: Mapping[str, str]) -> dict[str, ColumnFacts]:
-    """Column → its exact counts, in one pass over the source (one more for every 500 columns)."""
-    not_finite = _count_not_finite(connection, name, [column for column, kind in types.items() if kind in FLOATS])
-    facts: dict[str, ColumnFacts] = {}
-    for columns in _batches(list(types)):
-        parts = ["count(*)"]
-        for column in columns:
-            c = identifier(column)
-            parts += [f"count({c})", f"min({c}) IS NOT DISTINCT FROM max({c})" if _has_order(types[column]) else "false"]
-        with failures_told(f"sources.{name}"):
-            n_rows, *found = one_row(connection, f"SELECT {', '.join(parts)} FROM {source_table(name)}")
-        for i, column in enumerate(columns):
-            n_there, is_constant = found[2 * i : 2 * i + 2]
-            facts[column] = ColumnFacts(
-                type=types[column],
-                n_rows=n_rows,
-                n_null=n_rows - n_there,
-                n_not_finite=not_finite.get(column, 0),
-                is_constant=bool(is_constant) and n_there > 0,
-            )
-    return facts
+    """Column → its exact counts.
+
+    Asked in four kinds of query, because a Parquet file answers counts, and smallest and largest values, from its footer without
+    reading a row, but only where nothing else is asked beside them; truth values and NaN have to be read.
+    """
+    ((_, n_rows),) = _asked(connection, name, ["*"], "count(*)").items()
+    n_there = _asked(connection, name, list(types), "count({c})")
+    ordered = {column: kind for column, kind in types.items() if _has_order(kind)}
+    one_value = "min({c}) IS NOT DISTINCT FROM max({c})"
+    constant = _asked(connection, name, [column for column, kind in ordered.items() if kind != "BOOLEAN"], one_value)
+    constant |= _asked(connection, name, [column for column, kind in ordered.items() if kind == "BOOLEAN"], one_value)
+    floats = [column for column, kind in types.items() if kind in FLOATS]
+    not_finite = _asked(connection, name, floats, "count_if(NOT isfinite({c}))")
+    return {
+        column: ColumnFacts(
+            type=kind,
+            n_rows=n_rows,
+            n_null=n_rows - n_there[column],
+            n_not_finite=not_finite.get(column, 0),
+            is_constant=bool(constant.get(column)) and n_there[column] > 0,
+        )
+        for column, kind in types.items()
+    }
 
 
-def _count_not_finite(connection: DuckDBPyConnection, name: str, columns: list[str]) -> dict[str, int]:
-    """A query of its own: counts, smallest and largest of a Parquet file stand in its footer, as long as nothing else is asked."""
-    counts: dict[str, int] = {}
+def _asked(connection: DuckDBPyConnection, name: str, columns: list[str], aggregate: str) -> dict[str, int]:
+    """Column → the value of the aggregate over it, in as few queries as planning allows."""
+    answers: dict[str, int] = {}
     for batch in _batches(columns):
-        parts = ", ".join(f"count_if(NOT isfinite({identifier(column)}))" for column in batch)
+        parts = ", ".join(aggregate.replace("{c}", identifier(column)) for column in batch)
         with failures_told(f"sources.{name}"):
-            counts |= zip(batch, one_row(connection, f"SELECT {parts} FROM {source_table(name)}"), strict=True)
-    return counts
+            answers |= zip(batch, one_row(connection, f"SELECT {parts} FROM {source_table(name)}"), strict=True)
+    return answers
 
 
 def sample_rows(connection: DuckDBPyConnection, name: str, source: Source, types: Mapping[str, str], n_rows: int) -> pa.Table:
