@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 
 ROOT = Path(__file__).parents[2]
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -67,8 +68,8 @@ def carry_out(page: Path, folder: Path) -> list[str]:
     for step in steps(page):
         if "make " in step.shown.split("\n")[0] or step.shown.startswith(("git clone", "pip install")):
             continue  # what sets up the machine is carried out by whoever runs these tests
-        done = subprocess.run(step.program, cwd=folder, env=_environment(), capture_output=True, text=True, timeout=300, check=False)
-        printed = done.stdout + done.stderr
+        done = subprocess.run(step.program, cwd=folder, env=_environment(), stdout=PIPE, stderr=STDOUT, text=True, timeout=300, check=False)
+        printed = done.stdout
         if done.returncode not in (0, 1) or "Traceback" in printed:
             wrong.append(f"{step.where}: {step.shown}\nended with {done.returncode}:\n{printed}")
         elif step.expected is not None and not agrees(printed, step.expected):
@@ -95,4 +96,4 @@ def _plain(text: str) -> str:
 
 def _environment() -> dict[str, str]:
     programs = str(Path(sys.executable).parent)
-    return os.environ | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "PYTHONWARNINGS": "error"}
+    return os.environ | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}

@@ -1,0 +1,100 @@
+"""Writes docs/reference/ from the program itself, so that the pages cannot say what it does not do. Run by `make docs`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from gonogo.cli.main import _parser
+from gonogo.types.contract_reference import reference
+from gonogo.workflow.explain import codes, title
+
+FOLDER = Path(__file__).parents[1] / "docs" / "reference"
+_CLI = """# The command line
+
+Generated from the program by `make docs`. Data goes to stdout, talk to stderr. `--json` prints the record that the text shows.
+
+| exit status | means |
+|---|---|
+| 0 | GO, or done |
+| 1 | NO-GO, for whatever reason |
+| 2 | wrong usage, contract or data: the caller can mend it |
+| 3 | gonogo or its surroundings failed: nothing was decided |
+"""
+_GROUPS = {
+    "A": "Stored artifacts",
+    "C": "The contract",
+    "D": "The data cannot be what the contract says",
+    "K": "Findings: leakage",
+    "L": "The ledger",
+    "P": "Batch and online features",
+    "Q": "Findings: the data against the contract's checks",
+    "R": "Replay",
+    "S": "Storage",
+    "T": "Training",
+    "U": "Usage",
+}
+_ERRORS = """# Every code
+
+Generated from the package's own pages by `make docs`. An error stops a command; a finding is recorded, stands on the page, and is counted by
+the gate on `open_findings` until it is mended or waived. `gonogo explain CODE` prints the whole page.
+"""
+
+
+def pages() -> dict[str, str]:
+    """File name → Markdown."""
+    return {"contract.md": reference().rstrip("\n") + "\n", "cli.md": _cli(), "errors.md": _errors()}
+
+
+def _cli() -> str:
+    return _CLI + "".join(_command(parser) for parser in _verbs(_parser()))
+
+
+def _verbs(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """Every command that does something, subcommands included, in the order of the help."""
+    below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    for action in below:
+        for verb in action.choices.values():
+            yield from _verbs(verb)
+    if not below:
+        yield parser
+
+
+def _command(parser: argparse.ArgumentParser) -> str:
+    rows = "".join(f"| `{_written(a)}` | {_meaning(a)} |\n" for a in parser._actions if not isinstance(a, argparse._HelpAction))
+    return f"\n## {parser.prog}\n\n{parser.description}.\n".replace("?.\n", "?\n") + (f"\n| argument | means |\n|---|---|\n{rows}" if rows else "")
+
+
+def _meaning(action: argparse.Action) -> str:
+    must = "**required**" if action.option_strings and action.required else ""
+    return "; ".join(part for part in (action.help or "", must) if part).replace("|", "\\|")
+
+
+def _written(action: argparse.Action) -> str:
+    name = str(action.metavar or action.dest.upper())
+    if not action.option_strings:
+        return name if action.required else f"[{name}]"
+    if action.nargs == 0:
+        return action.option_strings[0]
+    return f"{action.option_strings[0]} {name}{'…' if action.nargs == '+' else ''}"
+
+
+def _errors() -> str:
+    text = _ERRORS
+    for letter, heading in _GROUPS.items():
+        found = [code for code in codes() if code.startswith(f"GNG-{letter}")]
+        rows = "".join(f"| [`{code}`](../../src/gonogo/explain/{code}.md) | {title(code).split(': ', 1)[-1]} |\n" for code in found)
+        text += f"\n## {heading}\n\n| code | |\n|---|---|\n{rows}" if found else ""
+    return text
+
+
+def main() -> None:
+    """Write every page."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
