@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from gonogo.workflow.run import Run
 
 SMALLEST_FIXED = 1e-3  # below it 0.00000269 would have to be counted
+OPEN_FINDINGS = "open_findings"  # the one gate that counts findings, not a figure
+WIDTH = 120  # characters of a folded sentence: the same in a terminal and in a file
 _WORD = {Status.INCONCLUSIVE: "inconclusive", Status.MISSING: "no evidence"}
 
 
@@ -105,8 +108,11 @@ def _answer(record: Verdict) -> str:
 
 
 def _rulings(rulings: Sequence[Ruling]) -> list[str]:
+    """One line a ruling, the worst first; beneath one that is no pass, the sentence that says why."""
     worst_first = sorted(rulings, key=lambda r: -SEVERITY.index(r.status))
-    return aligned([_ruling(r) for r in worst_first]) or ["  no evidence  the contract has no gate: without one there is no GO"]
+    lines = aligned([_ruling(r) for r in worst_first])
+    told = [[line, *_why(ruling)] for line, ruling in zip(lines, worst_first, strict=True)]
+    return [line for group in told for line in group] or ["  no evidence  the contract has no gate: without one there is no GO"]
 
 
 def _ruling(ruling: Ruling) -> tuple[str, ...]:
@@ -115,9 +121,19 @@ def _ruling(ruling: Ruling) -> tuple[str, ...]:
         f"{ruling.metric}  {ruling.slice}".rstrip(),
         figure(ruling.value, ruling.low, ruling.high, ruling.measured_in, limit=ruling.limit),
         "" if ruling.limit is None else f"limit {ruling.limit:g}",
-        f"{ruling.n_units:,} units" if ruling.n_units else "",
-        ruling.sentence if ruling.status is not Status.PASS else ruling.gate,
+        f"{ruling.n_units:,} {'checks' if ruling.metric == OPEN_FINDINGS else 'units'}" if ruling.n_units else "",
+        ruling.gate,
     )
+
+
+def _why(ruling: Ruling) -> list[str]:
+    # the sentence on findings names each of them, and they are listed below
+    return [] if ruling.status is Status.PASS or ruling.metric == OPEN_FINDINGS else _beneath(ruling.sentence)
+
+
+def _beneath(sentence: str) -> list[str]:
+    """A sentence folded and set in beneath its line."""
+    return textwrap.wrap(sentence, width=WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6, break_long_words=False)
 
 
 def _estimate(estimate: Estimate) -> tuple[str, ...]:
@@ -168,9 +184,13 @@ def _digits(width: float) -> int:
 
 
 def _findings(findings: Sequence[Finding]) -> list[str]:
-    rows = [(f"  {f.status.value}", f.code, f.where, f.sentence) for f in findings if f.status is not FindingStatus.NOTE]
+    """What is open or was skipped, each with its sentence beneath; notes are counted."""
+    told = [f for f in findings if f.status not in (FindingStatus.NOTE, FindingStatus.CLEAN)]
+    lines = aligned([(f"  {f.status.value}", f.code, f.where) for f in told])
+    groups = [[line, *_beneath(f.sentence)] for line, f in zip(lines, told, strict=True)]
     notes = sum(f.status is FindingStatus.NOTE for f in findings)
-    return [*(["", "findings:"] if rows else []), *aligned(rows), *([f"  {notes} notes on the page"] if notes else [])]
+    tail = [f"  {notes} {'note' if notes == 1 else 'notes'} on the page"] if notes else []
+    return [*(["", "findings:"] if told else []), *(line for group in groups for line in group), *tail]
 
 
 def _next(result: Run, folder: str) -> str:
