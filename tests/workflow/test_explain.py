@@ -91,8 +91,10 @@ def merged(base, change):
 
 
 def replaced(fragment):
-    """Sources and features are told whole on a page, so they replace the example's."""
+    """Sources, features and the split are told whole on a page, so they replace the example's."""
     raw, shown = with_fragment(fragment), tomllib.loads(fragment)
+    if "by" in shown.get("split", {}):
+        raw["split"] = shown["split"]
     for table in ("sources", "features"):
         for name, held in shown.get(table, {}).items():
             raw[table][name] = held if held.get("read") or held.get("sql") or held.get("source") else raw[table][name]
