@@ -100,7 +100,8 @@ def interleave(
         for name, command in commands.items():
             touch_memory(int(touch_gb * 2**30))
             run = measure(command, log=log)
-            say(f"round {number} {name}: {run.cpu_s:.2f} CPU s ({run.system_s:.2f} system), {run.wall_s:.2f} s, {run.peak_mb:.0f} MB, exit {run.status}")
+            took = f"{run.cpu_s:.2f} CPU s ({run.system_s:.2f} system), {run.wall_s:.2f} s, {run.peak_mb:.0f} MB"
+            say(f"round {number} {name}: {took}, exit {run.status}")
             if run.status != 0:
                 raise CommandFailed(f"{name} ended with {run.status}: {shlex.join(command)}")
             if number:

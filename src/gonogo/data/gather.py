@@ -131,26 +131,52 @@ def gather_events(stream: Stream, keys: KeyTable, columns: EventColumns) -> Gath
     known_at = arrays[columns.known_at].words if columns.known_at else event_time
     retracted_at = arrays[columns.retracted_at].words if columns.retracted_at else None
     order, n_moved = asof.kernels.sort_groups(starts, event_time, known_at, np.empty(0, np.uint8))
-    if n_moved:
-        event_time, known_at = event_time[order], known_at[order]
+    # few events are out of order in most tables: those alone change places, and no column is copied
+    moved = _out_of_place(order) if n_moved else np.empty(0, np.int64)
+    moves = Moves(moved, order[moved])
+    for column in arrays.values():
+        moves.make(column)
+    order[moved] = moved
     grouped = asof.Grouped(
         starts=starts, order=order, event_time=event_time, known_at=known_at, ties=asof._ties(starts, event_time, known_at)
     )
     values = {name: arrays[name] for name in columns.used}
-    settled = _settle(grouped, stream, codes, columns, values, retracted_at)
+    settled = _settle(grouped, stream, codes, columns, values, retracted_at, moves)
     events = asof.time_events(settled.events, retracted_at, boundary=columns.boundary)
-    if n_moved or settled.events is not grouped:
+    if settled.events is not grouped:
         values = {name: column.reordered(events.order) for name, column in values.items()}
     return Gathered(events=events, values=values, n_duplicates=settled.n_duplicates)
 
 
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Which places of a column are filled from which others."""
+
+    to: Ints
+    source: Ints
+
+    def make(self, column: Values) -> None:
+        """Change places within the column's own memory."""
+        column.words[self.to] = column.words[self.source]
+        if column.present.size:
+            column.present[self.to] = column.present[self.source]
+
+
 def _settle(
-    grouped: asof.Grouped, stream: Stream, codes: Codes, columns: EventColumns, values: dict[str, Values], retracted_at: Ints | None
+    grouped: asof.Grouped,
+    stream: Stream,
+    codes: Codes,
+    columns: EventColumns,
+    values: dict[str, Values],
+    retracted_at: Ints | None,
+    moves: Moves,
 ) -> asof.Settled:
     if not grouped.ties.size:
         return asof.Settled(events=grouped, n_duplicates=0, conflicts=np.empty(0, np.int64))
     # the sequence is read only now: without ties nobody needs it
     sequence = _scatter(stream, codes, _starts_of(codes, grouped.starts.size), (), (columns.sequence,)) if columns.sequence else {}
+    for column in sequence.values():
+        moves.make(column)
     settled = asof.settle(
         grouped,
         sequence=(lambda rows: _ranks(sequence[columns.sequence], rows)) if sequence else None,
@@ -349,3 +375,17 @@ def _put_flags(is_null: NDArray[np.bool_], places: Ints, out: Flags) -> None:
     for i in range(is_null.size):
         if places[i] >= 0 and is_null[i]:
             out[places[i]] = 0
+
+
+@numba.njit(cache=True, nogil=True)
+def _out_of_place(order: Ints) -> Ints:
+    n = 0
+    for i in range(order.size):
+        n += order[i] != i
+    moved = np.empty(n, np.int64)
+    n = 0
+    for i in range(order.size):
+        if order[i] != i:
+            moved[n] = i
+            n += 1
+    return moved

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,6 +28,8 @@ from gonogo.types.time import window_us
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+Floats: TypeAlias = NDArray[np.float64]
 
 ADDED = ("count", "sum", "mean", "share")  # everything that is a quotient of sums
 OF_NUMBERS = ("sum", "mean", "share", "min", "max")
@@ -200,20 +203,22 @@ class _Columns:
             for w, window in enumerate(self.join.windows):
                 number = totals[w, at["number", aggregate.column]] if ("number", aggregate.column) in at else counts[w]
                 total = totals[w, at["sum", aggregate.column]] if aggregate.column else None
-                yield self.join.column(aggregate, window), self._quotient(aggregate, number, total)
+                # a total that nobody else reads makes room for its own quotient: fresh memory is dear
+                alone = total is not None and sum(aggregate.column == other.column for other in wanted) == 1
+                into = total.view(np.float64) if alone and total is not None else None
+                yield self.join.column(aggregate, window), self._quotient(aggregate, number, total, into=into)
 
-    def _quotient(self, aggregate: Aggregate, number: Ints, total: Ints | None) -> pa.Array:
+    def _quotient(self, aggregate: Aggregate, number: Ints, total: Ints | None, *, into: Floats | None) -> pa.Array:
         """count: number. sum: total / scale. mean: total / number / scale, in this order. share: total / number. Null where number is 0."""
         import pyarrow as pa
 
         if total is None:
             return pa.array(number)
-        digits, none = self._integers_of(aggregate)[1].digits, number == 0
+        digits = self._integers_of(aggregate)[1].digits
         if aggregate.function == "sum":
-            return _number(total, digits, none)
-        quotient = total / np.where(none, 1, number).astype(np.float64)
-        if aggregate.function == "mean":
-            quotient /= np.float64(10.0**digits)
+            return _scaled(total, digits, number == 0)
+        quotient, none = np.empty(total.size, np.float64) if into is None else into, np.empty(total.size, np.bool_)
+        _divide(total, number, 10.0**digits if aggregate.function == "mean" else 1.0, quotient, none)
         return pa.array(quotient, mask=none)
 
     def _latest(self, usable: Flags | None) -> tuple[Ints, list[NDArray[np.bool_]]]:
@@ -240,8 +245,9 @@ class _Columns:
         present = self.values[aggregate.column].present
         found = asof.window_minima(self.events, self.labels, self.windows, sign * held, present if present.size else None)
         for smallest in found:
-            none = smallest == EMPTY
-            yield _number(np.where(none, 0, sign * smallest), value.digits, none)
+            none = np.empty(smallest.size, np.bool_)
+            _turn_back(smallest, sign, none)
+            yield _scaled(smallest, value.digits, none)
 
     def _distinct(self, aggregate: Aggregate) -> Iterator[pa.Array]:
         import pyarrow as pa
@@ -277,7 +283,24 @@ def _picked(column: Values, found: Ints, known: NDArray[np.bool_]) -> pa.Array:
     return numbers.view(kind) if pa.types.is_temporal(kind) else numbers.cast(kind)
 
 
-def _number(held: Ints, digits: int, none: NDArray[np.bool_]) -> pa.Array:
+def _scaled(held: Ints, digits: int, none: NDArray[np.bool_]) -> pa.Array:
+    """Held integers as numbers."""
     import pyarrow as pa
 
-    return pa.array(held / np.float64(10.0**digits) if digits else held, mask=none)
+    if not digits:
+        return pa.array(held, mask=none)
+    return pa.array(np.divide(held, np.float64(10.0**digits)), mask=none)
+
+
+@numba.njit(cache=True, nogil=True)
+def _divide(total: Ints, number: Ints, scale: float, out: Floats, none: NDArray[np.bool_]) -> None:
+    for i in range(total.size):
+        none[i] = number[i] == 0
+        out[i] = 0.0 if none[i] else np.float64(total[i]) / np.float64(number[i]) / scale
+
+
+@numba.njit(cache=True, nogil=True)
+def _turn_back(smallest: Ints, sign: int, none: NDArray[np.bool_]) -> None:
+    for i in range(smallest.size):
+        none[i] = smallest[i] == EMPTY
+        smallest[i] = 0 if none[i] else sign * smallest[i]

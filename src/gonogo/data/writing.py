@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROW_GROUP = 1 << 17  # rows of the output; fixed, so that its bytes do not depend on how much memory there was
+
+SAMPLE = 1 << 12  # rows from which a column's encoding is chosen
 
 
 @contextmanager
@@ -42,22 +45,32 @@ def write_joined(out: Path, labels: Stream, added: pa.Schema, slabs: Iterator[Se
     import pyarrow.parquet as pq
 
     schema = pa.schema([*labels.schema.remove_metadata(), *added])
-    with whole_file(out) as file, pq.ParquetWriter(file, schema, **_encodings(schema)) as writer:
-        for own, columns in zip(cut(labels, labels.schema.names, slab), slabs, strict=True):
+    first = next(slabs)
+    with whole_file(out) as file, pq.ParquetWriter(file, schema, **_encodings(schema, added, first)) as writer:
+        for own, columns in zip(cut(labels, labels.schema.names, slab), itertools.chain([first], slabs), strict=True):
             writer.write_table(pa.Table.from_arrays([*own.columns, *columns], schema=schema), row_group_size=ROW_GROUP)
 
 
-def _encodings(schema: pa.Schema) -> dict[str, Any]:
-    """Differences for whole numbers and times, plain floats, and a dictionary for the rest.
+def _encodings(schema: pa.Schema, added: pa.Schema, first: Sequence[pa.Array]) -> dict[str, Any]:
+    """Differences for whole numbers and times; plain numbers, not compressed, for floats that hardly repeat; a dictionary for the rest.
 
     The writer's own choice, a dictionary for everything, takes five times as long on columns that hardly repeat, and twice the room.
     """
     import pyarrow as pa
 
     packed = [f.name for f in schema if pa.types.is_integer(f.type) or pa.types.is_timestamp(f.type)]
-    plain = {f.name for f in schema if pa.types.is_floating(f.type)}
-    by_dictionary = [f.name for f in schema if f.name not in plain and f.name not in packed]
-    return {"use_dictionary": by_dictionary, "column_encoding": dict.fromkeys(packed, "DELTA_BINARY_PACKED")}
+    looks = dict(zip(added.names, first, strict=True))
+    plain = [f.name for f in schema if pa.types.is_floating(f.type) and (f.name not in looks or _hardly_repeats(looks[f.name]))]
+    return {
+        "compression": {f.name: "none" if f.name in plain else "snappy" for f in schema},
+        "use_dictionary": [f.name for f in schema if f.name not in plain and f.name not in packed],
+        "column_encoding": dict.fromkeys(packed, "DELTA_BINARY_PACKED"),
+    }
+
+
+def _hardly_repeats(column: pa.Array) -> bool:
+    sample = column.slice(0, SAMPLE).drop_null()
+    return 2 * len(sample.unique()) > len(sample)
 
 
 def sliced(columns: Sequence[pa.Array], n_rows: int, slab: int = ROW_GROUP) -> Iterator[list[pa.Array]]:
