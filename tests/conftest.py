@@ -7,6 +7,8 @@ import socket
 
 import pytest
 
+from tests.runs import done, finished, flights, flights_leak  # noqa: F401  every test may ask for them
+
 POSTGRES = ("127.0.0.1", 5432)
 HINT = "needs PostgreSQL on 127.0.0.1:5432 (Debian: apt-get install postgresql)"
 

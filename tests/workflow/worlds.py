@@ -23,7 +23,7 @@ N_DAYS, N_PARCELS = 150, 3_000
 DEPOTS = ("ams", "ber", "cdg", "dub", "fra")
 MOMENT = pa.timestamp("us", tz="UTC")
 
-CONTRACT = '''
+CONTRACT = """
 gonogo = 1
 name = "parcels"
 family = "tabular"
@@ -143,7 +143,7 @@ reversible = true
 assumptions = ["Scans go on as they do."]
 risks = ["A strike, which the data did not hold."]
 fallback = "on time"
-'''
+"""
 
 LEAK = """
 [features.hours_late]

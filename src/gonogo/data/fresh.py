@@ -19,12 +19,13 @@ from gonogo.data.connection import open_connection
 from gonogo.data.sql import column_types, failures_told, identifier, source_table
 from gonogo.data.times import check_times, refuse_unless_aware
 from gonogo.types.contract import Contract, Source
-from gonogo.types.errors import ColumnMissing, DataError, KeysRefused
+from gonogo.types.errors import ColumnMissing, ContractRefused, DataError, KeysRefused
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
+_AS_TRAINED = "the columns of the contract's row source, as they are after its sql"
 FRESH = "gng_fresh"  # the name under which the file stands among the sources
 
 
@@ -57,11 +58,16 @@ def _told_of(file: Path) -> Iterator[None]:
     """Failures of the file name it, and not the source that stands for it inside."""
     try:
         yield
+    except ContractRefused as error:  # several features miss something; the contract was good enough to train by
+        lacking = "; ".join(dict.fromkeys(problem.message.replace(f"source {FRESH}", "the source") for problem in error.problems))
+        raise ColumnMissing(
+            f"the rows are not what {len(error.problems)} features read", where=str(file), found=lacking, expected=_AS_TRAINED
+        ) from error
     except DataError as error:
         error.where = re.sub(rf"sources\.{FRESH}[.\w]*", str(file), error.where)
         if isinstance(error, ColumnMissing):
             error.where = str(file) if str(file) in error.where else f"{file}, read by {error.where}"
-            error.next = "give the file the columns of the contract's row source, as they are after its sql"
+            error.next = f"give the file {_AS_TRAINED}"
         raise
 
 
