@@ -19,7 +19,7 @@ from gonogo.data import features, labels, leakage, proof, schema, splits, tables
 from gonogo.data.opened import Opened
 from gonogo.data.sources import shape_sources
 from gonogo.types.contract import Contract
-from gonogo.types.errors import ColumnMissing
+from gonogo.types.errors import ColumnMissing, DataError
 from gonogo.types.protocols import Examples
 from gonogo.types.record import Digest
 from gonogo.types.snapshot import Dropped, Finding, FindingStatus, Snapshot, TablePin
@@ -62,6 +62,7 @@ def take(
     _check_slices(contract, rows, [spec.name for spec in plan.inputs])
     events = features.read_tables(plan, connection)
     computed = features.compute_with(plan, connection, rows, events)
+    _check_nulls(plan.inputs, computed.inputs)
     progress("proves them against the online state")
     proved = proof.prove(plan, connection, rows, computed.inputs, seed=contract.seed, tables=events)
     progress("looks for leaks")
@@ -136,6 +137,21 @@ def _check_slices(contract: Contract, rows: pa.Table, inputs: Sequence[str]) -> 
                 expected="a column of the row's source or an input",
                 next=f"did you mean {near[0]}?" if near else "name one that is there",
             )
+
+
+def _check_nulls(specs: Sequence[Input], inputs: pa.Table) -> None:
+    """Refuses what the contract refuses before anything is recorded: fitted or measured later, it would fail there, half way."""
+    nulls = {spec.feature: inputs.column(spec.name).null_count for spec in specs if spec.missing is Missing.REFUSE}
+    told = [f"{feature}: {n:,} of {inputs.num_rows:,} rows" for feature, n in nulls.items() if n]
+    if told:
+        first = next(feature for feature, n in nulls.items() if n)
+        raise DataError(
+            f"{first!r} is null, and the contract refuses that",
+            where=f"features.{first}",
+            found="; ".join(told),
+            expected=f'no null (missing = "refuse" for {first})',
+            next='give the value, or state another policy in the contract: missing = "native" or "indicate"',
+        )
 
 
 def _slice_names(contract: Contract) -> tuple[str, ...]:
