@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 FLAGS ?=
 
-.PHONY: demo test lint types floors unit snippets proof bench clean setup lock
+.PHONY: demo test lint types floors unit snippets proof bench clean setup lock docs
 
 demo: .venv/demo.stamp          ## the main job on the real flights: a verdict, its reasons, a page
 	@$(BIN)/gonogo run examples/flights; code=$$?; if [ $$code -gt 1 ]; then exit $$code; fi
@@ -11,11 +11,11 @@ demo: .venv/demo.stamp          ## the main job on the real flights: a verdict, 
 setup: .venv/dev.stamp
 
 test: .venv/dev.stamp           ## lint, types, floors, tests and the snippets of the docs
-	$(BIN)/ruff check src tests benchmarks examples
-	$(BIN)/ruff format --check src tests benchmarks examples
+	$(BIN)/ruff check src tests benchmarks examples scripts
+	$(BIN)/ruff format --check src tests benchmarks examples scripts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 -m "not slow" $(FLAGS)
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow" $(FLAGS)
 
 proof: .venv/dev.stamp          ## the longer proofs: simulations, kills, generated cases
 	$(BIN)/pytest -n 2 -m slow $(FLAGS)
@@ -23,6 +23,9 @@ proof: .venv/dev.stamp          ## the longer proofs: simulations, kills, genera
 
 bench: .venv/dev.stamp          ## every figure beside its peer, in one interleaved run
 	$(BIN)/python benchmarks/run_all.py
+
+docs: .venv/dev.stamp           ## the reference pages, from the program itself
+	$(BIN)/python scripts/reference.py
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -23,6 +23,7 @@ Generated from the program by `make docs`. Data goes to stdout, talk to stderr. 
 | 3 | gonogo or its surroundings failed: nothing was decided |
 """
 _GROUPS = {
+    "0": "Unforeseen",
     "A": "Stored artifacts",
     "C": "The contract",
     "D": "The data cannot be what the contract says",
@@ -37,8 +38,8 @@ _GROUPS = {
 }
 _ERRORS = """# Every code
 
-Generated from the package's own pages by `make docs`. An error stops a command; a finding is recorded, stands on the page, and is counted by
-the gate on `open_findings` until it is mended or waived. `gonogo explain CODE` prints the whole page.
+Generated from the package's own pages by `make docs`. An error stops a command. A finding is recorded and stands on the page; the gate on
+`open_findings` counts it until it is mended or waived. `gonogo explain CODE` prints the whole page.
 """
 
 
@@ -62,8 +63,9 @@ def _verbs(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]
 
 
 def _command(parser: argparse.ArgumentParser) -> str:
-    rows = "".join(f"| `{_written(a)}` | {_meaning(a)} |\n" for a in parser._actions if not isinstance(a, argparse._HelpAction))
-    return f"\n## {parser.prog}\n\n{parser.description}.\n".replace("?.\n", "?\n") + (f"\n| argument | means |\n|---|---|\n{rows}" if rows else "")
+    rows = [f"| `{_written(action)}` | {_meaning(action)} |\n" for action in parser._actions if action.dest != "help"]
+    does = str(parser.description)
+    return f"\n## {parser.prog}\n\n{does}{'' if does.endswith('?') else '.'}\n\n| argument | means |\n|---|---|\n{''.join(rows)}"
 
 
 def _meaning(action: argparse.Action) -> str:
@@ -72,7 +74,7 @@ def _meaning(action: argparse.Action) -> str:
 
 
 def _written(action: argparse.Action) -> str:
-    name = str(action.metavar or action.dest.upper())
+    name = str(action.metavar or action.dest.upper()).replace("|", "\\|")
     if not action.option_strings:
         return name if action.required else f"[{name}]"
     if action.nargs == 0:
