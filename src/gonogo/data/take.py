@@ -22,7 +22,7 @@ from gonogo.types.contract import Contract
 from gonogo.types.errors import ColumnMissing, DataError
 from gonogo.types.protocols import Examples
 from gonogo.types.record import Digest
-from gonogo.types.snapshot import Dropped, Input, Missing, Snapshot, TablePin
+from gonogo.types.snapshot import Dropped, Finding, FindingStatus, Input, Missing, Snapshot, TablePin
 
 if TYPE_CHECKING:
     import duckdb
