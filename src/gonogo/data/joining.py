@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 Floats: TypeAlias = NDArray[np.float64]
 
+BLOCK = 1 << 16  # values converted at a time: what lies between them stays in the processor's cache
 ADDED = ("count", "sum", "mean", "share")  # everything that is a quotient of sums
 OF_NUMBERS = ("sum", "mean", "share", "min", "max")
 
@@ -180,7 +181,9 @@ class _Columns:
             column = self.values[aggregate.column]
             value = _held(aggregate, column.kind, self.join.decimals)
             words = column.words.view(np.float64) if value.held == "floating" else column.words
-            held, _ = held_ints(pa.array(words), value, where=aggregate.column)
+            held = np.empty(words.size, np.int64)
+            for at in range(0, words.size, BLOCK):
+                held[at : at + BLOCK], _ = held_ints(pa.array(words[at : at + BLOCK]), value, where=aggregate.column)
             self._integers[aggregate.column] = held, value
         return self._integers[aggregate.column]
 
