@@ -48,6 +48,8 @@ def decide(folder: Path | str, *, progress: Progress | None = None) -> Verdict:
 
 def reach_verdict(workspace: Workspace, snapshot: Digest, training: Digest, evidence: Digest, measurements: Digest) -> Done:
     """The step: its record is a Verdict, and its entry names the docket."""
+    from gonogo.training.environment import environment
+
     workspace.progress("decide", "asks every gate")
     docket = Docket(
         contract=workspace.records.put(workspace.contract),
@@ -61,7 +63,7 @@ def reach_verdict(workspace: Workspace, snapshot: Digest, training: Digest, evid
     return once(
         workspace,
         "verdict",
-        {"docket": stored},
+        {"docket": stored, "environment": environment()},
         lambda: judge(workspace.records, docket),
         lambda verdict: {"docket": stored, "candidate": docket.candidate, "go": verdict.go, "status": verdict.status.value},
     )

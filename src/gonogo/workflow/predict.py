@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gonogo.ledger import registry
 from gonogo.ledger.records import resolve
 from gonogo.types.candidate import Candidate
+from gonogo.types.contract import Contract
 from gonogo.types.errors import RecordUnknown, UsageError
 from gonogo.types.record import Digest
 from gonogo.workflow.train import load_model
@@ -28,6 +29,7 @@ def predict(folder: Path | str, rows: Path, out: Path, *, candidate: str = "") -
 
     rows:      Parquet, CSV, JSON lines or Arrow with the columns of the contract's row source (after its sql).
     candidate: a digest or unique prefix; without one the champion, else the candidate of the newest verdict if that is GO.
+    Its inputs are those that it was trained on, whatever the contract says since; where the sources lie, today's contract says.
     Raises SourceEmpty for a file without rows, ColumnMissing for a column that is not there, and writes nothing then;
     UsageError where no candidate may answer: a model without a GO is asked for by name or not at all.
     """
@@ -38,8 +40,9 @@ def predict(folder: Path | str, rows: Path, out: Path, *, candidate: str = "") -
     workspace = open_workspace(folder)
     _check_out(out)
     digest = _resolved(workspace, candidate) if candidate else _in_charge(workspace)
-    model = load_model(workspace, workspace.records.get(Candidate, digest), digest)
-    fresh = read_fresh(workspace.contract, rows, folder=workspace.folder)
+    record = workspace.records.get(Candidate, digest)
+    model = load_model(workspace, record, digest)
+    fresh = read_fresh(_as_trained(workspace, record), rows, folder=workspace.folder)
     predictions = model.predict(fresh.inputs)
     taken = set(fresh.keys.column_names) & set(predictions.column_names)
     if taken:
@@ -49,6 +52,14 @@ def predict(folder: Path | str, rows: Path, out: Path, *, candidate: str = "") -
     columns = {name: part.column(name) for part in (fresh.keys, predictions) for name in part.column_names}
     _write(pa.table(columns), out)
     return Scored(path=out, n_rows=fresh.keys.num_rows, candidate=digest)
+
+
+def _as_trained(workspace: Workspace, candidate: Candidate) -> Contract:
+    """The contract that the candidate was trained by: a feature declared anew under its old name would be fed to it unseen."""
+    trained = workspace.records.get(Contract, candidate.contract)
+    today = workspace.contract.sources
+    sources = {name: replace(source, read=today[name].read) if name in today else source for name, source in trained.sources.items()}
+    return replace(trained, sources=sources)
 
 
 def _resolved(workspace: Workspace, prefix: str) -> Digest:

@@ -2,6 +2,9 @@
 
 Every step has a key: the digest of all it depends on, gonogo's own code included. A finished step is an entry in the ledger that holds its
 key; a step that finds its key there is not run again. What is killed before its entry is written leaves nothing but scratch.
+
+The newest entry of a kind is the one that holds: who went back to an older contract, or let a waiver run out, is answered by the older
+record, and the ledger says so with a new entry. Otherwise a GO that holds no longer would still be the last word.
 """
 
 from __future__ import annotations
@@ -39,8 +42,11 @@ def once(
     work: makes the record. facts: plain JSON that the entry says beside the record's digest.
     """
     key = digest({"kind": kind, **depends_on})
-    entry = registry.last(workspace.ledger.entries(kind), kind, key=key)
+    entries = tuple(workspace.ledger.entries(kind))
+    entry = registry.last(entries, kind, key=key)
     if entry is not None and workspace.blobs.has(entry.body[kind]):
+        if entry != registry.last(entries, kind, contract=workspace.contract.name):
+            workspace.ledger.append(kind, {**entry.body, "contract": workspace.contract.name})
         return Done(digest=entry.body[kind], seconds=entry.body["seconds"], repeated=False)
     started = time.perf_counter()
     record = work()
