@@ -44,6 +44,12 @@ def _find(measurements, metric, of=Of.CHALLENGER):
     return found
 
 
+def test_a_machine_that_costs_nothing_answers_for_nothing():
+    free = replace(CONTRACT, cost=replace(CONTRACT.cost, machine_usd_per_hour=0.0))
+    cost = _find(_measure(World(), contract=free), "cost_per_1000")
+    assert (cost.value, cost.interval.low, cost.interval.high) == (0.0, 0.0, 0.0)
+
+
 def test_the_quantiles_are_those_of_the_answers():
     measured = _measure(World())
     p50, p95, p99 = (_find(measured, f"latency_{p}") for p in ("p50", "p95", "p99"))

@@ -8,7 +8,17 @@ from gonogo.types.verdict import Status
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [(0.0031415, "0.003142"), (-0.02, "-0.02"), (52341.4, "52,341"), (1200.0, "1,200"), (0.0, "0"), (1e-9, "1e-09"), (-0.0, "0")],
+    [
+        (0.0031415, "0.003142"),
+        (-0.02, "-0.02"),
+        (52341.4, "52,341"),
+        (1200.0, "1,200"),
+        (0.0, "0"),
+        (1e-9, "1e-09"),
+        (-0.0, "0"),
+        (9999.6, "10,000"),
+        (-1234.56, "-1,235"),
+    ],
 )
 def test_numbers_have_four_digits_and_marked_thousands(value, said):
     assert number(value) == said
@@ -34,6 +44,23 @@ def test_a_worse_difference_carries_its_sign_and_the_reference_its_name():
         "Log loss, challenger minus baseline, is +0.05 nats (95% interval +0.02 to +0.08; 1,234 units). "
         "At most 0.01 nats is allowed: the whole interval lies beyond it, so harm is shown."
     )
+
+
+def test_an_end_that_misses_its_limit_is_never_written_like_it():
+    short = Estimate(
+        metric="roc_auc",
+        of=Of.CHALLENGER,
+        value=0.72,
+        interval=Interval(low=0.69999, high=0.74, method=""),
+        n_units=61,
+        n_rows=9999,
+        measured_in="",
+        better="higher",
+    )
+    gate = Gate(name="g", metric="roc_auc", at_least=0.7)
+    said = figure_sentence(gate, short, short.interval, Status.INCONCLUSIVE, "baseline")
+    assert "95% interval 0.69999 to 0.74" in said
+    assert "At least 0.7 is asked" in said
 
 
 def test_what_is_read_off_says_so_instead_of_an_interval():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -155,6 +156,8 @@ def figure(value: float | None, low: float | None, high: float | None, unit: str
     '-0.065 [-0.130, -0.002] nats'
     >>> figure(0.0000026912, 0.00000255, 0.00000283, "usd")
     '2.69e-06 [2.55e-06, 2.83e-06] usd'
+    >>> figure(0.4321, 0.4321, 0.4321, "MB"), figure(2.0, 2.0, 2.0, "findings")
+    ('0.4321 [0.4321, 0.4321] MB', '2 [2, 2] findings')
     """
     if value is None:
         return "–"
@@ -169,10 +172,15 @@ def _form(value: float, ends: Sequence[float], limit: float | None) -> str:
     largest = max(abs(value), *(abs(end) for end in ends)) if ends else abs(value)
     if 0 < largest < SMALLEST_FIXED:
         return ".2e"
-    digits = _digits(ends[1] - ends[0]) if len(ends) == 2 else 4
+    digits = _digits(ends[1] - ends[0]) if len(ends) == 2 and ends[0] < ends[1] else _digits_of_exact(value)
     while digits < 8 and any(end != limit and round(end, digits) == limit for end in ends):
         digits += 1
     return f".{digits}f"
+
+
+def _digits_of_exact(value: float) -> int:
+    """Decimals of four significant digits; none of a whole number."""
+    return 0 if float(value).is_integer() else max(0, 3 - math.floor(math.log10(abs(value))))
 
 
 def _digits(width: float) -> int:

@@ -10,7 +10,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -172,7 +172,10 @@ def _cost(arm: _Arm, contract: Contract) -> Figure:
         raise NoSpread("the processor's clock did not move: it is too coarse for answers this quick")
     unit = np.arange(len(spent)) if batch else np.arange(len(spent)) // BLOCK
     answers = np.full(len(spent), (arm.batch_rows if batch else 1) / 1000)
-    return ratio_of_sums(UnitScores(unit, spent * usd_per_ns, answers))
+    found = ratio_of_sums(UnitScores(unit, spent, answers))
+    # Priced last: a machine that costs nothing gives exactly nothing, and no share of zeros.
+    low, high = found.interval.low * usd_per_ns, found.interval.high * usd_per_ns
+    return replace(found, value=found.value * usd_per_ns, interval=replace(found.interval, low=low, high=high))
 
 
 def _throughput(arm: _Arm) -> Figure:

@@ -55,17 +55,24 @@ def decimals_for(spread: float) -> int:
 
 
 def interval_texts(value: float, low: float, high: float, limit: float | None = None) -> tuple[str, str]:
-    """A value and its interval, all to the same decimals; more of them where rounding would move an end across the limit.
+    """A value and its interval, all to the same decimals; more of them where rounding would move an end across or onto the limit.
 
     >>> interval_texts(-0.0312, -0.0416, -0.0208)
     ('−0.031', '[−0.042, −0.021]')
     >>> interval_texts(-0.0098, -0.02, 0.0004, limit=0.0)
     ('−0.0098', '[−0.0200, 0.0004]')
+    >>> interval_texts(0.72, 0.69999, 0.74, limit=0.7)
+    ('0.72000', '[0.69999, 0.74000]')
     """
     decimals = decimals_for((high - low) / 2)
-    while limit is not None and decimals < 8 and any((round(end, decimals) > limit) != (end > limit) for end in (low, high)):
+    while limit is not None and decimals < 8 and any(_side(round(end, decimals), limit) != _side(end, limit) for end in (low, high)):
         decimals += 1
     return number_text(value, decimals), f"[{number_text(low, decimals)}, {number_text(high, decimals)}]"
+
+
+def _side(value: float, limit: float) -> int:
+    """-1 below the limit, 0 on it, 1 above it: an end on the limit keeps to it, one just short of it may not."""
+    return (value > limit) - (value < limit)
 
 
 def unit_text(measured_in: str) -> str:

@@ -5,6 +5,8 @@ The numbers come first and always with their unit and interval; what follows say
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gonogo.types.evidence import Of
@@ -24,8 +26,9 @@ MEANING = {
 def figure_sentence(gate: Gate, estimate: Estimate, interval: Interval, status: Status, reference: str) -> str:
     """What was measured, against which limit, and what that means. reference: "champion" or "baseline"."""
     what = _capital(f"{_of_slice(estimate.slice)}{words(estimate.metric)}{_whose(estimate.of, reference)}")
-    value = f"{_signed(estimate.value or 0.0, estimate.of)}{_unit(estimate.measured_in)}"
-    spread = _spread(interval, estimate.of)
+    limits = [limit for limit in (gate.at_least, gate.at_most) if limit is not None]
+    value = f"{_signed(estimate.value or 0.0, estimate.of, limits)}{_unit(estimate.measured_in)}"
+    spread = _spread(interval, estimate.of, limits)
     return f"{what} is {value} ({spread}; {_count(estimate.n_units)}). {limit_words(gate, estimate.measured_in)}: {MEANING[status]}."
 
 
@@ -55,25 +58,37 @@ def words(metric: str) -> str:
     return metric.replace("_", " ")
 
 
-def number(value: float) -> str:
+def number(value: float, *, unlike: Sequence[float] = ()) -> str:
     """Four significant digits, thousands marked, no exponent in everyday ranges.
 
-    >>> number(0.00314159), number(52341.0), number(0)
-    ('0.003142', '52,341', '0')
+    unlike: numbers that it must not be taken for, such as a limit: more digits where four would write it like one of them.
+
+    >>> number(0.00314159), number(52341.0), number(0), number(0.69999), number(0.69999, unlike=[0.7])
+    ('0.003142', '52,341', '0', '0.7', '0.69999')
     """
+    digits = 4
+    while digits < 15 and any(other != value and _written(other, digits) == _written(value, digits) for other in unlike):
+        digits += 1
+    return _written(value, digits)
+
+
+def _written(value: float, digits: int) -> str:
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
-    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+    if abs(value) < 1000:
+        return f"{value:.{digits}g}"
+    return f"{value:,.{max(0, digits - 1 - math.floor(math.log10(abs(value))))}f}"
 
 
-def _signed(value: float, of: Of) -> str:
-    return f"+{number(value)}" if of is Of.DIFFERENCE and value > 0 else number(value)
+def _signed(value: float, of: Of, limits: Sequence[float]) -> str:
+    text = number(value, unlike=limits)
+    return f"+{text}" if of is Of.DIFFERENCE and value > 0 else text
 
 
-def _spread(interval: Interval, of: Of) -> str:
+def _spread(interval: Interval, of: Of, limits: Sequence[float]) -> str:
     if interval.low == interval.high:
         return interval.method
-    return f"{interval.level:.0%} interval {_signed(interval.low, of)} to {_signed(interval.high, of)}"
+    return f"{interval.level:.0%} interval {_signed(interval.low, of, limits)} to {_signed(interval.high, of, limits)}"
 
 
 def _count(n_units: int) -> str:
