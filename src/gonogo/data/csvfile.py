@@ -27,15 +27,21 @@ NO_VALUE = "'N/?A|#N/A|NULL|null|None'"  # a pattern: lists of words cost memory
 COLUMNS_AT_ONCE = 25  # planning grows with the square of the aggregates in a query
 
 _ZONE = "regexp_matches({c}, ':[0-9.]+ ?(Z|z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)$')"
+_NO_WORD = "regexp_full_match({c}, '[-/0-9:. T]+')"
 # From the narrowest to text; each test is true where the type gives back the value.
 LADDER = (
     ("BOOLEAN", "regexp_full_match({c}, 'true|false|True|False|TRUE|FALSE')"),
     ("BIGINT", "try_cast({c} AS BIGINT)::VARCHAR = {c}"),
     ("HUGEINT", "try_cast({c} AS HUGEINT)::VARCHAR = {c}"),
-    # A leading zero, or more digits than a double holds, is the mark of an id.
-    ("DOUBLE", "try_cast({c} AS DOUBLE) IS NOT NULL AND NOT regexp_matches({c}, '^[+-]?(0[0-9]|[0-9]{16,}$)')"),
+    # A leading zero, or more digits than a double holds, is the mark of an id; so is a _ between digits, which the engine skips.
+    (
+        "DOUBLE",
+        "try_cast({c} AS DOUBLE) IS NOT NULL AND NOT (isinf(try_cast({c} AS DOUBLE)) AND regexp_matches({c}, '[0-9]')) "
+        "AND NOT regexp_matches({c}, '^[+-]?(0[0-9]|[0-9]{16,}$)|_')",
+    ),
     ("TIMESTAMPTZ", f"try_cast({{c}} AS TIMESTAMPTZ) IS NOT NULL AND {_ZONE}"),
-    ("TIMESTAMP", f"try_cast({{c}} AS TIMESTAMP) IS NOT NULL AND length({{c}}) > 10 AND NOT {_ZONE}"),
+    # Digits and marks alone: the engine reads past the name of a zone, which would be lost.
+    ("TIMESTAMP", f"try_cast({{c}} AS TIMESTAMP) IS NOT NULL AND length({{c}}) > 10 AND NOT {_ZONE} AND {_NO_WORD}"),
     ("DATE", "try_cast({c} AS DATE) IS NOT NULL AND length({c}) = 10"),
 )
 

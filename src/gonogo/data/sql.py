@@ -22,8 +22,12 @@ TABLE_FUNCTIONS = frozenset({"unnest", "range", "generate_series"})  # the ones 
 TABLE_NODES = frozenset({"BASE_TABLE", "SUBQUERY", "JOIN", "EMPTY", "EXPRESSION_LIST", "COLUMN_DATA", "TABLE_FUNCTION"})
 # Words without parentheses that the engine replaces by the clock, where no column has that name.
 CLOCK_WORDS = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
-# Macros over the clock, whose own stability the catalogue does not tell.
-CLOCK_MACROS = frozenset({"ago", "current_query", "pg_sleep"})
+# Functions and macros over the clock of which the catalogue does not tell it.
+CLOCK_FUNCTIONS = frozenset(
+    {"ago", "current_localtime", "current_localtimestamp", "current_query", "pg_conf_load_time", "pg_postmaster_start_time", "pg_sleep"}
+)
+MAKES_ROWS = frozenset({"unnest", "unlist", "generate_subscripts"})  # one row of the table would become many, or none
+NO_VALUE_OF_A_ROW = frozenset({"SUBQUERY", "WINDOW", "STAR", "POSITIONAL_REFERENCE", "PARAMETER", "DEFAULT"})
 
 
 def identifier(name: str) -> str:
@@ -81,12 +85,14 @@ def check_expression(sql: str, connection: DuckDBPyConnection, *, where: str) ->
     _, kinds = _catalogue()
     columns: dict[str, None] = {}
     for node in _walk(tree["node"]["select_list"]):
-        if node.get("class") in ("SUBQUERY", "WINDOW", "STAR"):
-            raise _refused(f"uses a {node['class'].lower()}", "a value that follows from its own row alone", where=where, sql=sql)
+        if node.get("class") in NO_VALUE_OF_A_ROW:
+            raise _refused(f"uses a {node['class'].lower().replace('_', ' ')}", "a value that follows from its own row alone", where=where, sql=sql)
         if node.get("class") == "FUNCTION" and kinds.get(node["function_name"]) == "aggregate":
             raise _refused(f"calls {node['function_name']}(), which looks at other rows", "one row alone", where=where, sql=sql)
+        if node.get("class") == "FUNCTION" and node["function_name"].lower() in MAKES_ROWS:
+            raise _refused(f"calls {node['function_name']}(), which makes other rows", "one value for one row", where=where, sql=sql)
         if node.get("type") == "COLUMN_REF":
-            columns[node["column_names"][-1]] = None
+            columns[node["column_names"][0]] = None  # of a column's field, a.b, the column: no table has a name in an expression
     return Expression(sql=sql, columns=tuple(columns))
 
 
@@ -213,6 +219,8 @@ def _ref_fault(ref: Mapping[str, Any], named: set[str]) -> str:
 def _function_fault(node: Mapping[str, Any], unstable: frozenset[str]) -> str:
     if node.get("class") == "FUNCTION" and node["function_name"].lower() in unstable:
         return f"calls {node['function_name']}(), whose answer changes from run to run"
+    if node.get("class") == "FUNCTION" and node["function_name"].lower() == "age" and len(node["arguments"]) == 1:
+        return "calls age() of one time, which counts until today: name the other time, age(until, since)"
     if node.get("type") == "COLUMN_REF" and len(node["column_names"]) == 1 and node["column_names"][0].lower() in CLOCK_WORDS:
         return f"uses {node['column_names'][0]}, whose answer changes from run to run"
     return ""
@@ -243,4 +251,4 @@ def _catalogue() -> tuple[frozenset[str], Mapping[str, str]]:
     kinds: dict[str, str] = {}
     for name, kind, _ in sorted(rows, key=lambda row: (row[0], row[1] != "aggregate")):
         kinds.setdefault(name, kind)
-    return unstable | CLOCK_MACROS, kinds
+    return unstable | CLOCK_FUNCTIONS, kinds
