@@ -45,7 +45,7 @@ def write_sales(path: Path, n: int) -> None:
         for i in range(6):
             columns[f"count{i}"] = pa.array(rng.poisson(3.0 + i, rows), mask=rng.random(rows) < 0.01 * i)
         for i in range(3):
-            words = pa.array([f"word {j}" for j in range(4 * 10**i)])
+            words = pa.array([f"word {j}" for j in range(4 * 3**i)])
             columns[f"word{i}"] = pa.DictionaryArray.from_arrays(rng.integers(0, len(words), rows).astype(np.int32), words).cast(
                 pa.string()
             )
@@ -66,7 +66,7 @@ def checks() -> dict[str, Check]:
     }
     made |= {f"amount{i}": Check(type="number", at_least=0, at_most=10_000, null_rate_at_most=0.1) for i in range(7)}
     made |= {f"count{i}": Check(type="integer", at_least=0, at_most=100, null_rate_at_most=0.1) for i in range(6)}
-    words = {f"word{i}": tuple(f"word {j}" for j in range(4 * 10**i)) for i in range(3)}
+    words = {f"word{i}": tuple(f"word {j}" for j in range(4 * 3**i)) for i in range(3)}
     return made | {name: Check(type="text", one_of=values) for name, values in words.items()}
 
 

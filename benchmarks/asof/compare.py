@@ -98,12 +98,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--data", type=Path, default=Path(tempfile.gettempdir()) / "gonogo-benchmarks")
     parser.add_argument("--touch-gb", type=float, default=8.0, help="see harness.touch_memory; 0 on real hardware")
+    parser.add_argument("--no-warm-up", action="store_true", help="count the first round too: everything was run before")
     parser.add_argument("--only", nargs="*", help="names of commands to run; all by default")
     given = parser.parse_args()
     given.data.mkdir(parents=True, exist_ok=True)
     commands = {n: c for n, c in SCENARIOS[given.scenario](given.data).items() if not given.only or n in given.only}
     alone = given.scenario == "large"
-    runs = harness.interleave(commands, rounds=1 if alone else given.rounds, warm_up=not alone, log=given.data / f"{given.scenario}.log")
+    runs = harness.interleave(
+        commands, rounds=1 if alone else given.rounds, warm_up=not (alone or given.no_warm_up), log=given.data / f"{given.scenario}.log"
+    )
     print(harness.report(runs))
 
 
