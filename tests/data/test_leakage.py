@@ -68,6 +68,14 @@ def test_a_column_known_in_time_or_not_read_is_no_leak() -> None:
     assert status(findings(sources={"visits": early}), "GNG-K001") == {"clean"}
 
 
+def test_a_moment_of_decision_that_is_set_by_what_came_later_is_a_leak() -> None:
+    later = dataclasses.replace(VISITS, known_later={"answered_at": "answered_at"})
+    rows = dataclasses.replace(ROWS, decided_at="Answered_At - INTERVAL 30 MINUTES")
+    (leak,) = of(findings(sources={"visits": later}, rows=rows), "GNG-K001")
+    assert (leak.status.value, leak.where, leak.evidence["n"]) == ("open", "rows.decided_at", 20)
+    assert "decided_at reads answered_at" in leak.sentence
+
+
 def test_one_late_row_in_many_is_found() -> None:
     later = dataclasses.replace(VISITS, known_later={"age": "asked_at + to_minutes(CASE WHEN visit = 3 THEN 1 ELSE -1 END)"})
     (leak,) = of(findings(sources={"visits": later}), "GNG-K001")

@@ -25,9 +25,9 @@ from gonogo.types.errors import SqlRefused
 )
 def test_what_another_day_would_answer_otherwise_is_refused(sql: str) -> None:
     with open_connection() as connection:
-        with pytest.raises(SqlRefused, match="run to run|until today"):
+        with pytest.raises(SqlRefused, match=r"run to run|until today"):
             check_expression(sql, connection, where="f")
-        with pytest.raises(SqlRefused, match="run to run|until today"):
+        with pytest.raises(SqlRefused, match=r"run to run|until today"):
             check_select(f"select {sql} as x from input", connection, where="s")
 
 

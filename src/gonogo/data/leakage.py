@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from gonogo.data.labels import KEPT
-from gonogo.data.sql import column_types, failures_told, identifier, literal, one_row, source_table
+from gonogo.data.sql import check_expression, column_types, failures_told, identifier, literal, one_row, source_table
 from gonogo.data.wording import duration, percent
 from gonogo.types.snapshot import Finding, FindingStatus
 from gonogo.types.time import duration_us
@@ -68,16 +68,23 @@ def check_leakage(
 
 
 def _known_after_decision(world: _World) -> Iterator[Finding]:
-    """Columns that a feature reads and that are known later than their row, held against each row's own moment."""
+    """Columns that a feature or decided_at reads and that are known later than their row, held against each row's own moment."""
     source = world.contract.sources[world.contract.rows.source]
     for feature, columns in world.columns.items():
         for column in columns:
             if column in source.known_later:
-                yield from _late_column(world, feature, column, source.known_later[column])
+                advice = f"drop {feature}, or use the same value of earlier events as a window feature"
+                yield from _late_column(world, feature, f"features.{feature}", column, source.known_later[column], advice)
+    # What sets the moment itself must be known at it: at "an hour before they really left" nobody can answer.
+    reads = {c.lower() for c in check_expression(world.contract.rows.decided_at, world.connection, where="rows.decided_at").columns}
+    for column, moment in source.known_later.items():
+        if column.lower() in reads:
+            advice = "decide at a moment that is known by then, such as the scheduled one"
+            yield from _late_column(world, "decided_at", "rows.decided_at", column, moment, advice)
 
 
-def _late_column(world: _World, feature: str, column: str, moment: str) -> Iterator[Finding]:
-    c, where = identifier(column), f"features.{feature}"
+def _late_column(world: _World, reader: str, where: str, column: str, moment: str, advice: str) -> Iterator[Finding]:
+    c = identifier(column)
     late_by = f"epoch_us({moment}\n) - gng_decided_at"
     with failures_told(where, sql=moment):
         n_there, n_late, n_never, median = one_row(
@@ -94,10 +101,10 @@ def _late_column(world: _World, feature: str, column: str, moment: str) -> Itera
         "GNG-K001",
         FindingStatus.OPEN,
         where,
-        f"{feature} reads {column}, which is known at {moment}: after decided_at in {n_late:,} of {n_there:,} rows "
+        f"{reader} reads {column}, which is known at {moment}: after decided_at in {n_late:,} of {n_there:,} rows "
         f"({percent(n_late / n_there)}){typical}{never}",
         expected=f"known at or before decided_at ({world.contract.rows.decided_at})",
-        next=f"drop {feature}, or use the same value of earlier events as a window feature",
+        next=advice,
         column=column,
         n=n_late + n_never,
         n_rows=n_there,
@@ -386,7 +393,7 @@ CHECKS: Mapping[str, Callable[[_World], Iterator[Finding]]] = {
     "GNG-K012": _outcome_known_before_decision,
 }
 CLEAN_WORDS = {
-    "GNG-K001": "no feature reads a column that is known only after decided_at",
+    "GNG-K001": "neither a feature nor decided_at reads a column that is known only after decided_at",
     "GNG-K002": "every row was known when it had to be decided",
     "GNG-K003": "no event claims to be known before it happened",
     "GNG-K004": "no feature reads a source without time",

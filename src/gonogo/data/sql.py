@@ -86,7 +86,8 @@ def check_expression(sql: str, connection: DuckDBPyConnection, *, where: str) ->
     columns: dict[str, None] = {}
     for node in _walk(tree["node"]["select_list"]):
         if node.get("class") in NO_VALUE_OF_A_ROW:
-            raise _refused(f"uses a {node['class'].lower().replace('_', ' ')}", "a value that follows from its own row alone", where=where, sql=sql)
+            word = node["class"].lower().replace("_", " ")
+            raise _refused(f"uses a {word}", "a value that follows from its own row alone", where=where, sql=sql)
         if node.get("class") == "FUNCTION" and kinds.get(node["function_name"]) == "aggregate":
             raise _refused(f"calls {node['function_name']}(), which looks at other rows", "one row alone", where=where, sql=sql)
         if node.get("class") == "FUNCTION" and node["function_name"].lower() in MAKES_ROWS:
