@@ -37,13 +37,13 @@ def run(result: Run, folder: str) -> str:
     )
     rows = "  ".join(f"{name} {result.rows[name]:,}" for name in ("train", "validate", "test") if name in result.rows)
     out = ", ".join(f"{n:,} {reason}" for reason, n in result.dropped.items())
-    lines = [head, *_rulings(result.verdict.rulings), *_findings(result.findings), "", f"rows: {rows}", f"left out: {out or 'none'}"]
+    lines = [head, *_rulings(result.verdict), *_findings(result.findings), "", f"rows: {rows}", f"left out: {out or 'none'}"]
     return "\n".join([*lines, f"page: {result.page}", f"next: {_next(result, folder)}"])
 
 
 def verdict(record: Verdict) -> str:
     """The verdict and its rulings."""
-    return "\n".join([f"{_answer(record)}  candidate {short(record.candidate)}", *_rulings(record.rulings)])
+    return "\n".join([f"{_answer(record)}  candidate {short(record.candidate)}", *_rulings(record)])
 
 
 def snapshot(record: Snapshot) -> str:
@@ -108,11 +108,11 @@ def _answer(record: Verdict) -> str:
     return "GO" if record.go else "NO-GO"
 
 
-def _rulings(rulings: Sequence[Ruling]) -> list[str]:
+def _rulings(record: Verdict) -> list[str]:
     """One line a ruling, the worst first; beneath one that is no pass, the sentence that says why."""
-    worst_first = sorted(rulings, key=lambda r: -SEVERITY.index(r.status))
+    worst_first = sorted(record.rulings, key=lambda r: -SEVERITY.index(r.status))
     lines = aligned([_ruling(r) for r in worst_first])
-    told = [[line, *_why(ruling)] for line, ruling in zip(lines, worst_first, strict=True)]
+    told = [[line, *_why(ruling, has_waivers=bool(record.waivers))] for line, ruling in zip(lines, worst_first, strict=True)]
     return [line for group in told for line in group] or ["  no evidence  the contract has no gate: without one there is no GO"]
 
 
@@ -127,9 +127,10 @@ def _ruling(ruling: Ruling) -> tuple[str, ...]:
     )
 
 
-def _why(ruling: Ruling) -> list[str]:
-    # the sentence on findings names each of them, and they are listed below
-    return [] if ruling.status is Status.PASS or ruling.metric == OPEN_FINDINGS else _beneath(ruling.sentence)
+def _why(ruling: Ruling, *, has_waivers: bool) -> list[str]:
+    if ruling.metric == OPEN_FINDINGS:  # its sentence names each finding, and they are listed below, unless somebody waived them
+        return _beneath(ruling.sentence) if has_waivers else []
+    return [] if ruling.status is Status.PASS else _beneath(ruling.sentence)
 
 
 def _beneath(sentence: str) -> list[str]:
