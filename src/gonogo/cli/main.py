@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from gonogo import __version__
 from gonogo.cli import commands
-from gonogo.types.errors import GonogoError, HouseError, StorageFailed, UsageError
+from gonogo.types.errors import GonogoError, HouseError, MemoryExhausted, StorageFailed, UsageError
 
 DONE, NO_GO = 0, 1
 
@@ -51,11 +51,21 @@ def _report(error: GonogoError, *, as_json: bool) -> int:
 
 def _of_surroundings(error: OSError | MemoryError) -> GonogoError:
     if isinstance(error, MemoryError):
-        return StorageFailed("There is not enough memory.", found=str(error), next="free memory, or use a smaller table")
+        return _of_memory(error)
     return StorageFailed(error.strerror or str(error), found=type(error).__name__, where=str(error.filename or ""))
 
 
+def _of_memory(error: Exception) -> GonogoError:
+    return MemoryExhausted(
+        "The work does not fit into memory; what was recorded before stays.",
+        found=(str(error).splitlines() or [type(error).__name__])[0],
+        next="use a machine with more memory, or fewer rows or features",
+    )
+
+
 def _unforeseen(error: Exception) -> GonogoError:
+    if type(error).__name__ == "OutOfMemoryException":  # DuckDB's; told by name, for importing it here would cost every command
+        return _of_memory(error)
     if os.environ.get("GONOGO_TRACEBACK"):
         traceback.print_exception(error)
     last = traceback.extract_tb(error.__traceback__)[-1]

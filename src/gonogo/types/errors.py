@@ -21,6 +21,7 @@
     │       └── SqlRefused         GNG-D011  SQL that does not run, reaches outside its table, or does not repeat
     └── HouseError                 exit 3: gonogo or its surroundings failed; nothing was decided
         ├── StorageFailed          GNG-S001  disk full, unreadable, not permitted
+        ├── MemoryExhausted    GNG-S002  the work does not fit into this machine's memory
         ├── LedgerBusy             GNG-L001  another writer holds the ledger
         ├── LedgerBroken           GNG-L002  the chain does not verify
         ├── LedgerRefused          GNG-L004  a file that is no ledger, or one of a newer gonogo
@@ -247,6 +248,12 @@ class StorageFailed(HouseError):
     """The disk is full, unreadable or not permitted."""
 
     code = "GNG-S001"
+
+
+class MemoryExhausted(HouseError):
+    """The work does not fit into this machine's memory."""
+
+    code = "GNG-S002"
 
 
 class LedgerBusy(HouseError):
