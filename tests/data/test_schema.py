@@ -112,6 +112,13 @@ def test_an_all_null_column_is_open_where_the_contract_uses_it() -> None:
     assert status(checked(columns, features={"f": Feature(sql="x + y", missing="native")}), "all_null") == "open"
 
 
+@pytest.mark.parametrize(("name", "sql"), [('"air time"', '"air time" + 1'), ('"Air_Time"', "AIR_time + 1"), ('"a""b c"', '"a""b c"')])
+def test_a_column_is_used_in_whatever_case_and_quotes_the_contract_names_it(name: str, sql: str) -> None:
+    used = {"f": Feature(sql=sql, missing="native")}
+    assert status(checked(f"i AS x, NULL::DOUBLE AS {name}", features=used), "all_null") == "open"
+    assert status(checked(f"i AS x, 'nan'::DOUBLE AS {name}", features=used), "finite") == "open"
+
+
 def test_numbers_that_are_none_are_told() -> None:
     assert status(checked("i::DOUBLE AS x"), "finite") == "clean"
     (fault,) = of(checked("CASE WHEN i < 3 THEN 'nan'::DOUBLE WHEN i = 3 THEN '-inf'::DOUBLE ELSE i END AS x"), "finite")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gonogo.types.contract import Source
 
 SAMPLE_ROWS = 100_000
+MOST_SAMPLED = 4 * SAMPLE_ROWS
 COLUMNS_AT_ONCE = 500  # more columns are asked in several queries: planning grows faster than their number, and each query has a price
 PROFILED_COLUMNS = 300  # of one source; a profile must stay small enough to be kept in a record
 BINS = 10
@@ -89,14 +90,21 @@ def _asked(connection: DuckDBPyConnection, name: str, columns: list[str], aggreg
 
 
 def sample_rows(connection: DuckDBPyConnection, name: str, source: Source, types: Mapping[str, str], n_rows: int) -> pa.Table:
-    """About 100,000 rows of a source, or all of fewer: always the same ones, whatever the threads."""
+    """About 100,000 rows of a source, or all of fewer: always the same ones, whatever the threads.
+
+    They are drawn by a hash of what names a row; where that takes too few values for a fair share, of whole rows; else the first are taken.
+    """
     columns = [column for column, kind in types.items() if _has_order(kind)][:PROFILED_COLUMNS]
     stride = max(1, n_rows // SAMPLE_ROWS)
     named = [column for column in (*source.unique, source.sequence, source.event_time, source.known_at) if column in types]
-    drawn_by = ", ".join(identifier(column) for column in dict.fromkeys(named or columns[:3]))
-    drawn = f" WHERE hash({drawn_by}) % {stride} = 0" if stride > 1 else ""
+    query = f"SELECT {', '.join(map(identifier, columns))} FROM {source_table(name)}"
     with failures_told(f"sources.{name}"):
-        return connection.sql(f"SELECT {', '.join(map(identifier, columns))} FROM {source_table(name)}{drawn}").to_arrow_table()
+        for drawn_by in (named or columns[:3], columns) if stride > 1 else ():
+            drawn = f"hash({', '.join(map(identifier, dict.fromkeys(drawn_by)))}) % {stride} = 0"
+            sample = connection.sql(f"{query} WHERE {drawn} LIMIT {MOST_SAMPLED + 1}").to_arrow_table()
+            if SAMPLE_ROWS // 2 <= len(sample) <= MOST_SAMPLED:
+                return sample
+        return connection.sql(f"{query} LIMIT {2 * SAMPLE_ROWS}").to_arrow_table()
 
 
 def column_profiles(sample: pa.Table, types: Mapping[str, str], last: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,9 +134,13 @@ def stability_limit(n: int, m: int, *, bins: int, alpha: float = 1e-4) -> float:
     Under no change PSI / (1/n + 1/m) is about chi-square with bins - 1 degrees of freedom (Yurdakul & Naranjo 2020, J. Risk Model
     Validation 14(4)); its quantile by Wilson & Hilferty (1931).
 
+    Without a row on one side nothing can be told from chance: infinite.
+
     >>> round(stability_limit(1000, 1000, bins=11, alpha=0.05), 4)  # chi-square 0.95 quantile of 10: 18.31
     0.0366
     """
+    if not (n and m):
+        return math.inf
     freedom = max(bins - 1, 1)
     z = NormalDist().inv_cdf(1 - alpha)
     quantile = freedom * (1 - 2 / (9 * freedom) + z * math.sqrt(2 / (9 * freedom))) ** 3

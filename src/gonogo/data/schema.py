@@ -245,7 +245,8 @@ def _unique(world: _World) -> _Looked:
 
 def _automatic(world: _World, sample: pa.Table) -> Iterator[_Looked]:
     """Checks that no contract needs to ask for."""
-    used = _words(world.contract)
+    text = _mentions(world.contract)
+    words = frozenset(re.findall(r"\w+", text))
     for column, facts in world.facts.items():
         if facts.n_null == facts.n_rows:
             fault = _found(
@@ -253,7 +254,7 @@ def _automatic(world: _World, sample: pa.Table) -> Iterator[_Looked]:
                 "GNG-Q009",
                 column,
                 f"{column} is null in all {facts.n_rows:,} rows",
-                status=FindingStatus.OPEN if column in used else FindingStatus.NOTE,
+                status=FindingStatus.OPEN if _is_used(column, words, text) else FindingStatus.NOTE,
                 expected="a value in some row",
             )
             yield _Looked(code="GNG-Q009", at=column, fault=fault)
@@ -261,7 +262,7 @@ def _automatic(world: _World, sample: pa.Table) -> Iterator[_Looked]:
         yield _Looked(code="GNG-Q009", at=column)
         yield _constant(world, column, facts)
         if facts.type in ("FLOAT", "DOUBLE"):
-            yield _finite(world, column, facts)
+            yield _finite(world, column, facts, is_used=_is_used(column, words, text))
         if facts.type == "VARCHAR":
             yield _mixed(world, column, sample)
 
@@ -276,7 +277,7 @@ def _constant(world: _World, column: str, facts: ColumnFacts) -> _Looked:
     return _Looked(code="GNG-Q008", at=column, fault=_found(world, "GNG-Q008", column, sentence, status=FindingStatus.NOTE))
 
 
-def _finite(world: _World, column: str, facts: ColumnFacts) -> _Looked:
+def _finite(world: _World, column: str, facts: ColumnFacts, *, is_used: bool) -> _Looked:
     if not facts.n_not_finite:
         return _Looked(code="GNG-Q013", at=column)
     sentence = f"{facts.n_not_finite:,} of {facts.n_rows:,} values of {column} are NaN or infinite"
@@ -285,7 +286,7 @@ def _finite(world: _World, column: str, facts: ColumnFacts) -> _Looked:
         "GNG-Q013",
         column,
         sentence,
-        status=FindingStatus.OPEN if column in _words(world.contract) else FindingStatus.NOTE,
+        status=FindingStatus.OPEN if is_used else FindingStatus.NOTE,
         expected="numbers, and null where there is none",
         next=f"in the source's sql: case when isfinite({column}) then {column} end",
         evidence={"n": facts.n_not_finite},
@@ -404,11 +405,17 @@ def _found(
     )
 
 
-def _words(contract: Contract) -> frozenset[str]:
-    """Every name that the contract's features, rows, outcome and slices mention."""
+def _mentions(contract: Contract) -> str:
+    """Everything that the contract's features, rows, outcome and slices say, in lower case: SQL tells no case of names apart."""
     texts = [contract.unit, *contract.rows.key, contract.rows.decided_at, *contract.rows.entities, contract.outcome.known_at]
     texts += [*contract.outcome.columns.values(), *(policy.when for policy in contract.outcome.policies)]
     texts += [slicing.column for slicing in contract.slices]
     for feature in contract.features.values():
         texts += [feature.sql, *feature.by, feature.where, *feature.aggregates]
-    return frozenset(word for text in texts for word in re.findall(r"\w+", text))
+    return "\n".join(texts).lower()
+
+
+def _is_used(column: str, words: frozenset[str], text: str) -> bool:
+    """Whether the text names the column; a name of several words may stand in it as such or with its quotes doubled."""
+    name = column.lower()
+    return name in words if re.fullmatch(r"\w+", name) else name in text or name.replace('"', '""') in text
