@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from argparse import Namespace
 from datetime import datetime
@@ -15,12 +16,21 @@ from gonogo.types.errors import UsageError
 from gonogo.types.record import to_json
 
 
+def say(text: str) -> None:
+    """Print it. A reader who has seen enough (`head`) and a terminal without our signs change nothing about how the command ends."""
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def init(options: Namespace) -> int:
     """Write a first contract."""
     from gonogo.workflow.init import init as write
 
     path = write(Path(options.folder), [Path(p) for p in options.data], name=options.name)
-    print(f"{path}\nnext: read it, then gonogo run {options.folder}")
+    say(f"{path}\nnext: read it, then gonogo run {options.folder}")
     return 0
 
 
@@ -30,7 +40,7 @@ def run(options: Namespace) -> int:
 
     with Progress(sys.stderr) as progress:
         result = go(options.folder, progress=progress)
-    print(json.dumps(result.as_record(), indent=2) if options.json else text.run(result, options.folder))
+    say(json.dumps(result.as_record(), indent=2) if options.json else text.run(result, options.folder))
     return 0 if result.verdict.go else 1
 
 
@@ -75,7 +85,7 @@ def page(options: Namespace) -> int:
     """The page of a verdict."""
     from gonogo.workflow.page import page as write
 
-    print(write(options.folder, options.verdict))
+    say(str(write(options.folder, options.verdict)))
     return 0
 
 
@@ -84,7 +94,7 @@ def predict(options: Namespace) -> int:
     from gonogo.workflow.predict import predict as score
 
     scored = score(options.folder, Path(options.rows), Path(options.out), candidate=options.candidate)
-    print(f"{scored.n_rows:,} rows scored by candidate {text.short(scored.candidate)} → {scored.path}")
+    say(f"{scored.n_rows:,} rows scored by candidate {text.short(scored.candidate)} → {scored.path}")
     return 0
 
 
@@ -95,7 +105,7 @@ def waive(options: Namespace) -> int:
     entry = accept(
         options.folder, options.code, where=options.where, name=options.name, reason=options.reason, until=_moment(options.until)
     )
-    print(f"entry {entry.seq}: {options.code} at {options.where} is waived by {options.name}\nnext: gonogo run {options.folder}")
+    say(f"entry {entry.seq}: {options.code} at {options.where} is waived by {options.name}\nnext: gonogo run {options.folder}")
     return 0
 
 
@@ -104,9 +114,9 @@ def ledger_verify(options: Namespace) -> int:
     from gonogo.workflow.ledger import verify
 
     verified = verify(options.folder, head=options.head)
-    print(f"{verified.n:,} entries, unbroken\nhead {verified.head}")
+    say(f"{verified.n:,} entries, unbroken\nhead {verified.head}")
     if options.head is None:
-        print("keep this head elsewhere: `gonogo ledger verify --head HASH` then also finds a ledger that was cut off")
+        say("keep this head elsewhere: `gonogo ledger verify --head HASH` then also finds a ledger that was cut off")
     return 0
 
 
@@ -115,7 +125,7 @@ def ledger_list(options: Namespace) -> int:
     from gonogo.workflow.ledger import entries
 
     found = entries(options.folder)
-    print(json.dumps([to_json(e) for e in found], indent=2) if options.json else text.entries(found))
+    say(json.dumps([to_json(e) for e in found], indent=2) if options.json else text.entries(found))
     return 0
 
 
@@ -125,9 +135,9 @@ def replay(options: Namespace) -> int:
 
     replayed = again(options.verdict, folder=options.folder)
     if options.json:
-        print(json.dumps({"verdict": replayed.digest, "same_bytes": True, "n_bytes": replayed.n_bytes}, indent=2))
+        say(json.dumps({"verdict": replayed.digest, "same_bytes": True, "n_bytes": replayed.n_bytes}, indent=2))
     else:
-        print(f"{'GO' if replayed.verdict.go else 'NO-GO'}  {text.short(replayed.digest)}  the same {replayed.n_bytes:,} bytes again")
+        say(f"{'GO' if replayed.verdict.go else 'NO-GO'}  {text.short(replayed.digest)}  the same {replayed.n_bytes:,} bytes again")
     return 0
 
 
@@ -135,12 +145,12 @@ def explain(options: Namespace) -> int:
     """What a code means."""
     from gonogo.workflow.explain import explain as look_up
 
-    print(look_up(options.code))
+    say(look_up(options.code))
     return 0
 
 
 def _print(record: Any, as_text: Any, options: Namespace) -> int:
-    print(json.dumps(to_json(record), indent=2) if options.json else as_text(record))
+    say(json.dumps(to_json(record), indent=2) if options.json else as_text(record))
     return 0
 
 
