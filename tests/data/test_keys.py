@@ -44,6 +44,12 @@ def test_many_keys_far_apart_outgrow_the_first_table_and_are_all_found():
     assert (table.codes([pa.array(numbers + 1)]) == ABSENT).all()
 
 
+@pytest.mark.parametrize("number", [2**63 - 1, -(2**63), 0])
+def test_the_ends_of_64_bits_are_keys_like_any_other(number):
+    table = KeyTable([pa.chunked_array([[number, number]])])
+    assert table.codes([pa.array([number, 1, -1, 2**63 - 2])]).tolist() == [0, ABSENT, ABSENT, ABSENT]
+
+
 def test_keys_in_chunks_are_the_keys_in_one():
     text = ["x", None, "y", "x", "z"]
     one, two = KeyTable([pa.chunked_array([text])]), KeyTable([pa.chunked_array([text[:2], text[2:]])])

@@ -431,6 +431,13 @@ def test_data_without_an_exact_answer_is_refused(files, tmp_path, side, name, co
     assert not (tmp_path / "out.parquet").exists()
 
 
+def test_data_that_are_refused_in_a_bucket_leave_nothing_on_disk(files, tmp_path):
+    tied = replaced(files, tmp_path, 0, "sequence", lambda c: pa.array([1] * 900))
+    with pytest.raises(KeysRefused):
+        joined(tied, tmp_path / "out.parquet", n_buckets=4, workspace=tmp_path / "work")
+    assert [path.suffix for path in (tmp_path / "work").iterdir()] == [".lock"]
+
+
 def test_floats_are_added_up_only_with_declared_decimals(files, tmp_path):
     with pytest.raises(ScaleRefused, match="no number of decimals"):
         joined(files, tmp_path / "out.parquet", decimals={})

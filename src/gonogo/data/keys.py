@@ -178,7 +178,7 @@ def _learn_dense(values: Integers, low: int, codes: Codes) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def _look_up_dense(values: Integers, low: int, codes: Codes, found: Codes) -> None:
-    high = low + codes.size - 1
+    high = low + (codes.size - 1)  # in this order: low + size may be one more than 64 bits hold
     for i in range(values.size):
         value = values[i]
         # compared before subtracting: the difference of two 64-bit numbers may not fit

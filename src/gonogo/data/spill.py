@@ -28,7 +28,7 @@ from gonogo.data.content import digest_of_file
 from gonogo.data.joining import Join, compute
 from gonogo.data.streams import HeldStream, ParquetStream, Stream
 from gonogo.data.writing import ROW_GROUP, cut, whole_file, write_joined
-from gonogo.types.errors import BlobCorrupt, UsageError
+from gonogo.types.errors import BlobCorrupt, UsageError, UserError
 from gonogo.types.record import canonical, digest
 
 if TYPE_CHECKING:
@@ -55,10 +55,11 @@ def join_by_buckets(
     """
     with _job_folder(folder, _job_name(join, labels, events, n_buckets, slab)) as job:
         work = _Work(job=job, join=join, labels=labels, events=events, added=added, n_buckets=n_buckets, slab=slab, threads=threads)
-        if not work.all_parts_stand():
-            work.spill_labels()
-            work.spill_events()
-            work.join_buckets()
+        try:
+            work.make_parts()
+        except UserError:  # the data have no answer, and will not have one next time: nothing is kept for it
+            shutil.rmtree(job, ignore_errors=True)
+            raise
         work.remove_slabs()
         write_joined(out, labels, added, work.merged(), slab=slab)
         n_duplicates = sum(int(part["n_duplicates"]) for part in work.manifest().values())
@@ -99,6 +100,14 @@ class _Work:
     n_buckets: int
     slab: int  # rows
     threads: int
+
+    def make_parts(self) -> None:
+        """Every part, of which those that stand already are left as they are."""
+        if all(self._part_stands(bucket) for bucket in range(self.n_buckets)):
+            return
+        self.spill_labels()
+        self.spill_events()
+        self.join_buckets()
 
     def spill_labels(self) -> None:
         """One file per slab of labels: keys, times, and where in the slab each stood."""
@@ -169,10 +178,6 @@ class _Work:
         bucket, facts = entered
         with whole_file(self.job / "manifest.json") as file:
             file.write(canonical({**self.manifest(), str(bucket): facts}))
-
-    def all_parts_stand(self) -> bool:
-        """True where only the merge is left to do."""
-        return all(self._part_stands(bucket) for bucket in range(self.n_buckets))
 
     def _part_stands(self, bucket: int) -> bool:
         entered, path = self.manifest().get(str(bucket)), self._part_path(bucket)

@@ -102,7 +102,7 @@ def as_of_join(
     if n_buckets == 1:
         n_duplicates = _join_in_memory(join, label_stream, event_stream, added, out)
     else:
-        folder = workspace or out.parent
+        folder = Path(workspace or out.parent)
         n_duplicates = spill.join_by_buckets(
             join,
             label_stream,
