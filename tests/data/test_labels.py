@@ -6,7 +6,7 @@ import pytest
 
 from gonogo.data.labels import label
 from gonogo.types.contract import Policy, Window
-from gonogo.types.errors import ColumnMissing, KeysRefused, OutcomeRefused, SqlRefused, TimeRefused
+from gonogo.types.errors import ColumnMissing, ColumnMistyped, KeysRefused, OutcomeRefused, SqlRefused, TimeRefused
 from tests.data.small_contract import OUTCOME, ROWS, contract, rows_of, visits
 
 
@@ -165,3 +165,17 @@ def test_sql_that_looks_beyond_its_row_is_refused() -> None:
 def test_a_unit_that_is_no_column_is_refused() -> None:
     with pytest.raises(ColumnMissing, match="no column family"):
         label(contract(unit="family"), visits(n=5))
+
+
+def test_outcomes_of_which_not_one_ever_came_are_all_negatives_where_the_contract_says_so() -> None:
+    connection = visits(n=5, replace="NULL::TIMESTAMPTZ AS answered_at, NULL::INTEGER AS answer")
+    facts = label(contract(outcome=outcome(absent="negative")), connection).facts
+    assert rows_of(connection, "SELECT DISTINCT gng_y_y, gng_fate FROM rows") == [(0, "kept")]
+    assert (facts["n_came_late"], facts["n_known_before_decision"]) == (0, 0)
+    assert facts["outcomes"]["y"]["naive_rate"] == 0.0
+
+
+def test_a_policy_asks_for_true_or_false() -> None:
+    policy = Policy(name="odd", when="visit", do="drop", why="a number is no condition")
+    with pytest.raises(ColumnMistyped, match="true or false"):
+        label(contract(outcome=outcome(policies=(policy,))), visits())

@@ -86,6 +86,9 @@ def test_a_value_of_which_nobody_knows_when_it_was_known_is_a_leak() -> None:
     never = dataclasses.replace(VISITS, known_later={"age": "CASE WHEN visit > 3 THEN asked_at END"})
     (leak,) = of(findings(sources={"visits": never}), "GNG-K001")
     assert (leak.status.value, leak.evidence["n"]) == ("open", 4)
+    always = dataclasses.replace(VISITS, known_later={"age": "NULL::TIMESTAMPTZ"})
+    (leak,) = of(findings(sources={"visits": always}), "GNG-K001")
+    assert (leak.status.value, leak.evidence["n"]) == ("open", 20)
 
 
 def test_rows_that_were_known_after_they_had_to_be_decided_are_open() -> None:

@@ -76,11 +76,14 @@ def _check_contract_sql(contract: Contract, connection: DuckDBPyConnection) -> N
     outcome, table = contract.outcome, source_table(contract.rows.source)
     pieces = {"rows.decided_at": contract.rows.decided_at, "outcome.known_at": outcome.known_at}
     pieces |= {f"outcome.columns.{name}": sql for name, sql in outcome.columns.items()}
-    pieces |= {f"outcome.policies.{policy.name}.when": policy.when for policy in outcome.policies}
-    for where, sql in pieces.items():
+    conditions = {f"outcome.policies.{policy.name}.when": policy.when for policy in outcome.policies}
+    for where, sql in (pieces | conditions).items():
         check_expression(sql, connection, where=where)
         with failures_told(where, sql=sql):
-            column_types(connection, f"SELECT ({sql}\n) FROM {table}")
+            (kind,) = column_types(connection, f"SELECT ({sql}\n) FROM {table}").values()
+        if where in conditions and kind != "BOOLEAN":
+            told = "a condition must be true or false"
+            raise ColumnMistyped(told, where=where, found=kind, expected="BOOLEAN", next="write a comparison")
     there = column_types(connection, f"SELECT * FROM {table}")
     named = {"unit": contract.unit} | {f"rows.key[{i}]": key for i, key in enumerate(contract.rows.key)}
     named |= {f"rows.entities[{i}]": column for i, column in enumerate(contract.rows.entities)}
@@ -224,7 +227,7 @@ def _facts(contract: Contract, connection: DuckDBPyConnection, counts: Mapping[s
     in_question = " AND ".join(f"gng_fate <> {literal(fate)}" for fate in counts if fate in (AFTER_AS_OF, EXCLUDED) or _is_policy(fate))
     n_before, n_late = one_row(
         connection,
-        f"SELECT count_if(gng_known_us <= gng_decided_us), count_if(gng_known_us > gng_close_us) FROM gng_moments "
+        f"SELECT count(*) FILTER (gng_known_us <= gng_decided_us), count(*) FILTER (gng_known_us > gng_close_us) FROM gng_moments "
         f"WHERE gng_fate IN ({literal(KEPT)}, {literal(CAME_LATE)})",
     )
     facts: dict[str, Any] = {
@@ -249,12 +252,12 @@ def _is_policy(fate: str) -> bool:
 def _bias(name: str, connection: DuckDBPyConnection, *, where: str, as_of: int) -> dict[str, Any]:
     column = identifier(f"gng_y_{name}")
     value = f"try_cast({column} AS DOUBLE)"
-    other = f"count_if({column} IS NOT NULL AND ({value} IS NULL OR {value} NOT IN (0, 1)))"
-    n_mature, n_other, n_positive = one_row(connection, f"SELECT count({column}), {other}, count_if({value} = 1) FROM rows")
+    other = f"count(*) FILTER ({column} IS NOT NULL AND ({value} IS NULL OR {value} NOT IN (0, 1)))"
+    n_mature, n_other, n_positive = one_row(connection, f"SELECT count({column}), {other}, count(*) FILTER ({value} = 1) FROM rows")
     if n_other or not n_mature:
         return {"is_binary": False}
     n_naive, naive_positive = one_row(
-        connection, f"SELECT count(*), count_if({value} = 1 AND gng_known_us <= {as_of}) FROM gng_moments WHERE {where}"
+        connection, f"SELECT count(*), count(*) FILTER ({value} = 1 AND gng_known_us <= {as_of}) FROM gng_moments WHERE {where}"
     )
     mature, naive = n_positive / n_mature, naive_positive / n_naive
     return {"is_binary": True, "mature_rate": mature, "n_naive": n_naive, "naive_rate": naive, "naive_bias": naive - mature}

@@ -89,7 +89,8 @@ def _late_column(world: _World, reader: str, where: str, column: str, moment: st
     with failures_told(where, sql=moment):
         n_there, n_late, n_never, median = one_row(
             world.connection,
-            f"SELECT count(*), count_if(late_by > 0), count_if(late_by IS NULL), quantile_disc(late_by, 0.5) FILTER (late_by > 0) "
+            f"SELECT count(*), count(*) FILTER (late_by > 0), count(*) FILTER (late_by IS NULL), "
+            f"quantile_disc(late_by, 0.5) FILTER (late_by > 0) "
             f"FROM (SELECT {late_by} AS late_by FROM rows WHERE gng_fate = {literal(KEPT)} AND {c} IS NOT NULL)",
         )
     if not n_late + n_never:
@@ -121,7 +122,7 @@ def _row_known_after_decision(world: _World) -> Iterator[Finding]:
     late_by = f"epoch_us({identifier(known_at)}) - gng_decided_at"
     n, n_late, median = one_row(
         world.connection,
-        f"SELECT count(*), count_if({late_by} > 0), quantile_disc({late_by}, 0.5) FILTER ({late_by} > 0) FROM rows "
+        f"SELECT count(*), count(*) FILTER ({late_by} > 0), quantile_disc({late_by}, 0.5) FILTER ({late_by} > 0) FROM rows "
         f"WHERE gng_fate = {literal(KEPT)}",
     )
     if n_late:
@@ -147,7 +148,7 @@ def _known_before_it_happened(world: _World) -> Iterator[Finding]:
         early = f"epoch_us({identifier(source.event_time)}) - epoch_us({identifier(source.known_at)})"
         n, n_early, median, largest = one_row(
             world.connection,
-            f"SELECT count(*), count_if({early} > 0), quantile_disc({early}, 0.5) FILTER ({early} > 0), max({early}) "
+            f"SELECT count(*), count(*) FILTER ({early} > 0), quantile_disc({early}, 0.5) FILTER ({early} > 0), max({early}) "
             f"FROM {source_table(name)}",
         )
         if n_early:
@@ -185,8 +186,9 @@ def _missing_with_the_outcome(world: _World) -> Iterator[Finding]:
     if not columns:
         return
     never, kept = "gng_known_at IS NULL", f"gng_fate = {literal(KEPT)}"
-    parts = ", ".join(f"count_if({never} AND {c} IS NULL), count_if({kept} AND {c} IS NULL)" for c in map(identifier, columns))
-    n_never, n_kept, *nulls = one_row(world.connection, f"SELECT count_if({never}), count_if({kept}), {parts} FROM rows")
+    tests = [f"{of} AND {identifier(c)} IS NULL" for c in columns for of in (never, kept)]
+    parts = ", ".join(f"count(*) FILTER ({test})" for test in tests)
+    n_never, n_kept, *nulls = one_row(world.connection, f"SELECT count(*) FILTER ({never}), count(*) FILTER ({kept}), {parts} FROM rows")
     if n_never < FEWEST_ROWS:
         return
     for i, column in enumerate(columns):
@@ -222,7 +224,7 @@ def _duplicates_across_tables(world: _World) -> Iterator[Finding]:
     )
     n_groups, n_rows, n_across, example = one_row(
         world.connection,
-        f"SELECT count(*), coalesce(sum(n), 0)::BIGINT, count_if(tables > 1), min(first) FILTER (tables > 1) FROM ({groups})",
+        f"SELECT count(*), coalesce(sum(n), 0)::BIGINT, count(*) FILTER (tables > 1), min(first) FILTER (tables > 1) FROM ({groups})",
     )
     if not n_groups:
         return
@@ -252,7 +254,7 @@ def _entities_across_tables(world: _World) -> Iterator[Finding]:
         c = identifier(column)
         seen = f"SELECT DISTINCT {c} FROM rows WHERE gng_table = 'train' AND {c} IS NOT NULL"
         n, n_seen = one_row(
-            world.connection, f"SELECT count(*), count_if({c} IN ({seen})) FROM rows WHERE gng_table = 'test' AND {c} IS NOT NULL"
+            world.connection, f"SELECT count(*), count(*) FILTER ({c} IN ({seen})) FROM rows WHERE gng_table = 'test' AND {c} IS NOT NULL"
         )
         if not n_seen:
             continue
@@ -342,7 +344,7 @@ def _is_read(world: _World, name: str, source: Source) -> bool:
 
 def _units_across_tables(world: _World) -> Iterator[Finding]:
     tables = "SELECT count(DISTINCT gng_table) AS n FROM rows WHERE gng_table IS NOT NULL GROUP BY gng_unit"
-    n_units, n_across = one_row(world.connection, f"SELECT count(*), count_if(n > 1) FROM ({tables})")
+    n_units, n_across = one_row(world.connection, f"SELECT count(*), count(*) FILTER (n > 1) FROM ({tables})")
     if n_across:
         by_time = world.contract.split.by == "time"
         yield _found(
@@ -361,8 +363,8 @@ def _units_across_tables(world: _World) -> Iterator[Finding]:
 def _outcome_known_before_decision(world: _World) -> Iterator[Finding]:
     n, n_early, example = one_row(
         world.connection,
-        f"SELECT count(*), count_if(gng_known_at <= gng_decided_at), min(gng_row) FILTER (gng_known_at <= gng_decided_at) FROM rows "
-        f"WHERE gng_fate = {literal(KEPT)}",
+        f"SELECT count(*), count(*) FILTER (gng_known_at <= gng_decided_at), min(gng_row) FILTER (gng_known_at <= gng_decided_at) "
+        f"FROM rows WHERE gng_fate = {literal(KEPT)}",
     )
     if n_early:
         yield _found(

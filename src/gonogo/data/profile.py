@@ -72,7 +72,7 @@ def column_facts(connection: DuckDBPyConnection, name: str, types: Mapping[str, 
             type=kind,
             n_rows=n_rows,
             n_null=n_rows - n_there[column],
-            n_not_finite=not_finite.get(column, 0),
+            n_not_finite=not_finite.get(column) or 0,  # null where every value is
             is_constant=bool(constant.get(column)) and n_there[column] > 0,
         )
         for column, kind in types.items()
