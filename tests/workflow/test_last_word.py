@@ -9,9 +9,12 @@ import pytest
 
 import gonogo
 from gonogo.training.environment import environment
+from gonogo.types.candidate import Candidate
 from gonogo.types.errors import UsageError
 from gonogo.types.record import digest
+from gonogo.types.snapshot import Snapshot
 from gonogo.workflow.ledger import entries
+from gonogo.workflow.workspace import open_workspace
 from tests.workflow import worlds
 
 ROWS = worlds.tables().parcels.slice(2_500, 12).drop_columns(["day", "arrived_at", "hours_late"])
@@ -61,3 +64,15 @@ def test_a_candidate_reads_its_events_where_they_lie_today(done, tmp_path):
     (done / "scans.parquet").rename(done / "moved.parquet")
     edit(done, '"scans.parquet"', '"moved.parquet"')
     assert predicted(done, tmp_path) == expected
+
+
+@pytest.mark.parametrize("kind", ["table", "candidate", "model"])
+def test_a_stored_file_that_is_gone_is_made_again_by_the_next_run(done, kind):
+    run, workspace = gonogo.run(done), open_workspace(done)
+    candidate = workspace.records.get(Candidate, run.digests["candidate"])
+    table = workspace.records.get(Snapshot, run.digests["snapshot"]).tables["train"].blob
+    lost = {"table": table, "candidate": run.digests["candidate"], "model": candidate.artifact["model.json"]}[kind]
+    workspace.blobs.open_path(lost).unlink()
+    again = gonogo.run(done)
+    assert again.verdict.go
+    assert workspace.blobs.open_path(lost).is_file()  # to the byte: its name is its digest

@@ -106,7 +106,7 @@ class FileBlobs:
                 found=found,
                 expected=digest,
                 where=str(self._root / _name(digest)),
-                next="restore the file from a copy, or run the step that made it again: storing the right bytes mends it",
+                next="restore the file from a copy, or delete it and run again: what is gone is made again, to the same bytes",
             )
 
 

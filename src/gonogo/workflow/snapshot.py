@@ -35,7 +35,13 @@ def take_snapshot(workspace: Workspace) -> Done:
     opened = open_sources(contract, folder=workspace.folder)
     part = data_part(contract)
     depends_on = {"part": part, "sources": opened.digests, "environment": environment()}
-    return once(workspace, "snapshot", depends_on, lambda: _taken(workspace, opened, part))
+    return once(
+        workspace, "snapshot", depends_on, lambda: _taken(workspace, opened, part), rests_on=lambda stored: _tables(workspace, stored)
+    )
+
+
+def _tables(workspace: Workspace, stored: Digest) -> tuple[Digest, ...]:
+    return tuple(table.blob for table in workspace.records.get(Snapshot, stored).tables.values())
 
 
 def _taken(workspace: Workspace, opened: Opened, part: Digest) -> Snapshot:

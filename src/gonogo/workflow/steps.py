@@ -10,7 +10,7 @@ record, and the ledger says so with a new entry. Otherwise a GO that holds no lo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -36,15 +36,17 @@ def once(
     depends_on: dict[str, Any],
     work: Callable[[], R],
     facts: Callable[[R], dict[str, Any]] = lambda record: {},
+    rests_on: Callable[[Digest], Iterable[Digest]] = lambda stored: (),
 ) -> Done:
     """The record of this step: from the ledger where its key stands there, else made, stored and appended.
 
-    work: makes the record. facts: plain JSON that the entry says beside the record's digest.
+    work: makes the record. facts: plain JSON that the entry says beside the record's digest. rests_on: what the record of that digest names
+    and later steps read; where any of it is gone the step runs again, which is how a lost file comes back.
     """
     key = digest({"kind": kind, **depends_on})
     entries = tuple(workspace.ledger.entries(kind))
     entry = registry.last(entries, kind, key=key)
-    if entry is not None and workspace.blobs.has(entry.body[kind]):
+    if entry is not None and _is_whole(workspace, entry.body[kind], rests_on):
         if entry != registry.last(entries, kind, contract=workspace.contract.name):
             workspace.ledger.append(kind, {**entry.body, "contract": workspace.contract.name})
         return Done(digest=entry.body[kind], seconds=entry.body["seconds"], repeated=False)
@@ -55,3 +57,8 @@ def once(
     body = {"contract": workspace.contract.name, "key": key, kind: stored, "seconds": seconds, **facts(record)}
     workspace.ledger.append(kind, body)
     return Done(digest=stored, seconds=seconds, repeated=True)
+
+
+def _is_whole(workspace: Workspace, stored: Digest, rests_on: Callable[[Digest], Iterable[Digest]]) -> bool:
+    # the record itself first: what it rests on is read from it
+    return workspace.blobs.has(stored) and all(workspace.blobs.has(digest) for digest in rests_on(stored))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +45,16 @@ def fit_candidates(workspace: Workspace, snapshot_digest: Digest) -> Done:
         depends_on,
         lambda: _fitted(workspace, snapshot_digest),
         lambda fitted: {"candidate": fitted.challenger, "baseline": fitted.baseline, "snapshot": snapshot_digest},
+        lambda stored: _models(workspace, stored),
     )
+
+
+def _models(workspace: Workspace, stored: Digest) -> Iterator[Digest]:
+    """The candidates of a training and their files; each candidate before its files, which only it names."""
+    training = workspace.records.get(Training, stored)
+    for candidate in (training.challenger, training.baseline):
+        yield candidate
+        yield from workspace.records.get(Candidate, candidate).artifact.values()
 
 
 def _fitted(workspace: Workspace, snapshot_digest: Digest) -> Training:
