@@ -164,6 +164,16 @@ def test_a_retracted_event_counts_until_it_is_taken_back() -> None:
     assert made.to_pylist() == [{"f__last_n__all": 2, "f__count__all": 2}, {"f__last_n__all": 1, "f__count__all": 1}]
 
 
+def test_an_event_that_stands_there_retracted_and_not_retracted_is_refused_though_nothing_asks_for_an_order() -> None:
+    taken_back = {**event(0, n=1), "gone": NOON + 5 * HOUR}
+    unordered = {"events": Source(read="events.parquet", event_time="at", known_at="known", retracted_at="gone")}
+    with pytest.raises(KeysRefused, match="differ") as refused:
+        computed([event(0, n=1), taken_back], [label(2)], aggregates=("count",), sources=unordered)
+    assert "retracted_at" in refused.value.next
+    two = computed([event(0, n=1), {**taken_back, "n": 2}], [label(2), label(9)], aggregates=("sum(n)",), sources=unordered)
+    assert two["f__sum_n__all"].to_pylist() == [3, 1]
+
+
 def test_an_event_with_no_known_at_never_counts() -> None:
     assert computed([{**event(0, n=1), "known": None}], [label(9)], aggregates=("count",))["f__count__all"].to_pylist() == [0]
 
@@ -256,6 +266,9 @@ def test_everything_that_is_wrong_is_said_at_once_with_the_nearest_name() -> Non
         (ColumnMistyped, feature(source="events", by=("uid",), aggregates=("count",), where="n + 1")),
         (ColumnMissing, feature(source="events", by=("uid",), aggregates=("sum(nn)",))),
         (ScaleRefused, feature(source="events", by=("uid",), aggregates=("mean(x * 2)",))),
+        (ColumnMistyped, feature(source="events", by=("uid",), aggregates=("distinct([n])",))),
+        (ColumnMistyped, feature(source="events", by=("uid",), aggregates=("distinct({'a': n})",))),
+        (GonogoError, feature(source="events", by=("uid",), aggregates=("sum(unnest([n, n]))",))),
         (DataError, feature(source="events", by=("uid",), aggregates=("count",), windows=("soon",))),
         (DataError, feature(source="events", by=("uid",), aggregates=("count", "count"))),
         (ColumnMistyped, feature(sql="asked")),

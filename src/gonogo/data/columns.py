@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gonogo.data import asof
-from gonogo.data.asof import ALL, ALWAYS, NEVER, Codes, Events, Flags, Ints, Labels
+from gonogo.data.asof import ALL, ALWAYS, NEVER, Codes, Events, Flags, Grouped, Ints, Labels
 from gonogo.data.expressions import key_column, value_column
 from gonogo.data.kernels import EMPTY
 from gonogo.data.keys import KeyTable
@@ -103,7 +103,7 @@ class StreamColumns:
         settled = asof.settle(grouped, sequence=self._sequence(), likeness=self._likeness)
         self.n_duplicates = settled.n_duplicates
         if settled.conflicts.size:
-            self._refuse_conflicts(settled.conflicts)
+            self._refuse_conflicts(settled.conflicts, is_half_retracted=self._is_half_retracted(grouped, settled.n_duplicates))
         self.events: Events = asof.time_events(settled.events, table.retracted_at, boundary=boundary)
 
     def columns(self) -> dict[str, pa.Array]:
@@ -133,18 +133,25 @@ class StreamColumns:
         ranks[np.asarray(taken.is_null())] = 0  # no sequence comes before any
         return ranks
 
-    def _likeness(self, events: Ints) -> Ints:
-        """Codes that are equal where two rows are equal in everything that any feature of the source uses."""
-        taken = self.table.table.take(events)
+    def _is_half_retracted(self, grouped: Grouped, n_duplicates: int) -> bool:
+        """Whether an event stands there twice and only one of the two is retracted, or each at another time."""
+        if self.table.retracted_at is None:
+            return False
+        settled = asof.settle(grouped, sequence=self._sequence(), likeness=lambda events: self._likeness(events, but="retracted_at"))
+        return settled.n_duplicates > n_duplicates
+
+    def _likeness(self, events: Ints, but: str = "") -> Ints:
+        """Codes that are equal where two rows are equal in everything that any feature of the source uses, but for one column."""
+        taken = self.table.table.select([name for name in self.table.table.column_names if name != but]).take(events)
         unlike = np.zeros(len(taken), np.int64)
         for column in taken.columns:
             codes = _codes_with_nulls(column.combine_chunks())
             _, unlike = np.unique(unlike * (int(codes.max()) + 1) + codes, return_inverse=True)
         return unlike
 
-    def _refuse_conflicts(self, conflicts: Ints) -> None:
+    def _refuse_conflicts(self, conflicts: Ints, *, is_half_retracted: bool) -> None:
         source = self.table.source
-        if not source.sequence and not _uses_last(self.stream):
+        if not source.sequence and not _uses_last(self.stream) and not is_half_retracted:
             return  # nothing that is asked depends on which of them came first
         row = self.table.table.slice(int(conflicts.min()), 1).to_pylist()[0]
         told = ", ".join(f"{name.removeprefix('key ')} = {value}" for name, value in row.items() if not name.startswith("value "))
@@ -154,7 +161,9 @@ class StreamColumns:
             found="equal key, event_time, known_at"
             + (f" and {source.sequence}" if source.sequence else ", and no sequence to settle them"),
             expected="a total order (event_time, known_at, sequence): which one is the last is otherwise a matter of luck",
-            next="declare a sequence column that is unique among them, or take one of them in the source's sql",
+            next="keep one row of each event, with its retracted_at, in the source's sql"
+            if is_half_retracted
+            else "declare a sequence column that is unique among them, or take one of them in the source's sql",
         )
 
 

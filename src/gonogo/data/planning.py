@@ -356,6 +356,8 @@ def _held(aggregate: Aggregate, kind: str, source: Source, where: str) -> tuple[
     """How the argument of an aggregate is held, and with how many digits."""
     function, number = aggregate.function, _held_number(kind)
     if function == "distinct":
+        if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION", "VARIANT")):
+            raise _unfit(f"distinct({aggregate.column}) is {_a(kind)}", where, kind, "one plain value", "cast it, e.g. to varchar")
         return ("whole" if kind in SMALL_WHOLE else "floating" if kind in FLOATING else _held_text(kind) or "any"), 0
     if function == "share":
         if kind != "BOOLEAN" and number != "whole":
