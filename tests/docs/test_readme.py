@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.docs.snippets import ROOT, carry_out
-from tests.flights import finished
+from tests.runs import Flight
 
 
 @pytest.mark.xdist_group("flights")
-def test_every_snippet_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
-    shutil.copytree(finished("flights").folder, tmp_path / "examples" / "flights")
+def test_every_snippet_of_the_readme_does_what_it_says(flights: Flight, tmp_path: Path) -> None:
+    shutil.copytree(flights.folder, tmp_path / "examples" / "flights")
     assert not (wrong := carry_out(ROOT / "README.md", tmp_path)), "\n\n".join(wrong)
 
 

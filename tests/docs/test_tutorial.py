@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.docs.snippets import ROOT, carry_out, steps
-from tests.flights import finished
+from tests.runs import Flight
 
 
 @pytest.mark.xdist_group("flights")
-def test_every_command_of_the_tutorial_prints_what_the_page_says(tmp_path: Path) -> None:
-    for example in ("flights", "flights-leak"):  # the page runs them: here they are already done, so that it costs a second
-        shutil.copytree(finished(example).folder, tmp_path / "examples" / example)
+def test_every_command_of_the_tutorial_prints_what_the_page_says(flights: Flight, flights_leak: Flight, tmp_path: Path) -> None:
+    for done in (flights, flights_leak):  # the page runs them: here they are already done, so that it costs a second
+        shutil.copytree(done.folder, tmp_path / "examples" / done.folder.name)
     assert not (wrong := carry_out(ROOT / "docs" / "tutorial.md", tmp_path)), "\n\n".join(wrong)
 
 

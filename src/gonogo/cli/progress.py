@@ -67,7 +67,7 @@ def time_left(finished: dict[str, float], step: str, in_step_s: float) -> float 
     """Seconds until the end, from the steps that are finished; None while none is.
 
     >>> round(time_left({"snapshot": 8.0}, "train", 3.0))
-    9
+    18
     """
     known = sum(SHARES.get(name, 0.0) for name in finished)
     if not known or step not in SHARES:

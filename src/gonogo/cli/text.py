@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from gonogo.types.candidate import Candidate, Trial
@@ -37,7 +38,14 @@ def run(result: Run, folder: str) -> str:
     )
     rows = "  ".join(f"{name} {result.rows[name]:,}" for name in ("train", "validate", "test") if name in result.rows)
     out = ", ".join(f"{n:,} {reason}" for reason, n in result.dropped.items())
-    lines = [head, *_rulings(result.verdict), *_findings(result.findings), "", f"rows: {rows}", f"left out: {out or 'none'}"]
+    lines = [
+        head,
+        *_rulings(result.verdict),
+        *_findings(result.findings, _waived(result)),
+        "",
+        f"rows: {rows}",
+        f"left out: {out or 'none'}",
+    ]
     return "\n".join([*lines, f"page: {result.page}", f"next: {_next(result, folder)}"])
 
 
@@ -192,11 +200,18 @@ def _digits(width: float) -> int:
     return digits
 
 
-def _findings(findings: Sequence[Finding]) -> list[str]:
-    """What is open or was skipped, each with its sentence beneath; notes are counted."""
+def _waived(result: Run) -> Mapping[tuple[str, str], str]:
+    """(code, place) of each finding that somebody answers for → who."""
+    return {(waiver.code, waiver.where): waiver.name for waiver in result.waivers}
+
+
+def _findings(findings: Sequence[Finding], waived: Mapping[tuple[str, str], str] = MappingProxyType({})) -> list[str]:
+    """What is open, waived or was skipped, each with its sentence beneath; notes are counted."""
     told = [f for f in findings if f.status not in (FindingStatus.NOTE, FindingStatus.CLEAN)]
-    lines = aligned([(f"  {f.status.value}", f.code, f.where) for f in told])
-    groups = [[line, *_beneath(f.sentence)] for line, f in zip(lines, told, strict=True)]
+    by = [waived.get((f.code, f.where), "") if f.status is FindingStatus.OPEN else "" for f in told]
+    lines = aligned([("  waived" if name else f"  {f.status.value}", f.code, f.where) for f, name in zip(told, by, strict=True)])
+    named = [f"{line}  by {name}" if name else line for line, name in zip(lines, by, strict=True)]
+    groups = [[line, *_beneath(f.sentence)] for line, f in zip(named, told, strict=True)]
     notes = sum(f.status is FindingStatus.NOTE for f in findings)
     tail = [f"  {notes} {'note' if notes == 1 else 'notes'} on the page"] if notes else []
     return [*(["", "findings:"] if told else []), *(line for group in groups for line in group), *tail]

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gonogo.ledger.registry import Waiver
 from gonogo.types.evidence import Evidence
 from gonogo.types.record import Digest, to_json
 from gonogo.types.snapshot import Finding, FindingStatus, Snapshot
 from gonogo.types.verdict import Verdict
-from gonogo.workflow.decide import find_verdict, reach_verdict
+from gonogo.workflow.decide import Docket, find_verdict, reach_verdict
 from gonogo.workflow.measure import gather_evidence, gather_measurements
 from gonogo.workflow.page import write_page
 from gonogo.workflow.snapshot import take_snapshot
@@ -30,6 +31,7 @@ class Run:
     champion_is: str  # "champion" | "baseline"
     verdict: Verdict
     findings: tuple[Finding, ...]  # those that are not clean
+    waivers: tuple[Waiver, ...]  # those that held when the verdict was reached
     digests: Mapping[str, Digest]  # contract, snapshot, candidate, champion, evidence, measurements, verdict
     rows: Mapping[str, int]  # train, validate, test, dropped
     dropped: Mapping[str, int]  # reason → rows
@@ -91,6 +93,7 @@ def run(folder: Path | str, *, progress: Progress | None = None) -> Run:
         champion_is=evidence.champion_is,
         verdict=workspace.records.get(Verdict, decided.digest),
         findings=tuple(f for f in snapshot.findings if f.status is not FindingStatus.CLEAN),
+        waivers=workspace.records.get(Docket, entry.body["docket"]).waivers,
         digests={
             "contract": workspace.contract_digest,
             "snapshot": taken.digest,
