@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import gonogo
 from gonogo.cli.main import _parser
 from gonogo.types.contract_reference import reference
 from gonogo.workflow.explain import codes, title
@@ -42,10 +45,23 @@ Generated from the package's own pages by `make docs`. An error stops a command.
 `open_findings` counts it until it is mended or waived. `gonogo explain CODE` prints the whole page.
 """
 
+_PYTHON = """# The Python package
+
+Generated from the program by `make docs`. The verbs are those of the command line, in the same words; errors are raised as
+`gonogo.GonogoError`, with the fields that a terminal prints. `import gonogo` loads nothing heavy: each name is imported when it is used.
+
+| verb | what it gives |
+|---|---|
+"""
+_RECORDS = """
+| record | what it is |
+|---|---|
+"""
+
 
 def pages() -> dict[str, str]:
     """File name → Markdown."""
-    return {"contract.md": reference().rstrip("\n") + "\n", "cli.md": _cli(), "errors.md": _errors()}
+    return {"contract.md": reference().rstrip("\n") + "\n", "cli.md": _cli(), "errors.md": _errors(), "python.md": _python()}
 
 
 def _cli() -> str:
@@ -80,6 +96,22 @@ def _written(action: argparse.Action) -> str:
     if action.nargs == 0:
         return action.option_strings[0]
     return f"{action.option_strings[0]} {name}{'…' if action.nargs == '+' else ''}"
+
+
+def _python() -> str:
+    named = [(name, getattr(gonogo, name)) for name in gonogo.__all__]
+    verbs = "".join(f"| `gonogo.{name}{_signature(it)}` | {_first_line(it)} |\n" for name, it in named if not isinstance(it, type))
+    records = "".join(f"| `gonogo.{name}` | {_first_line(it)} |\n" for name, it in named if isinstance(it, type))
+    return _PYTHON + verbs + _RECORDS + records
+
+
+def _signature(verb: object) -> str:
+    written = str(inspect.signature(verb)).split(" -> ")[0]  # type: ignore[arg-type]
+    return re.sub(r": '([^']*)'", r": \1", written).replace("|", "\\|")  # annotations without their quotes
+
+
+def _first_line(it: object) -> str:
+    return (inspect.getdoc(it) or "").split("\n\n")[0].replace("\n", " ").replace("|", "\\|")
 
 
 def _errors() -> str:
