@@ -29,3 +29,9 @@ def test_a_column_gets_a_type_only_if_the_type_gives_back_each_value(values: tup
     assert pin.columns["a"] == kind
     if kind == "VARCHAR":
         assert connection.execute("SELECT a FROM src_t ORDER BY b").fetchall() == [(value,) for value in values]
+
+
+def test_lines_may_end_as_old_machines_end_them(tmp_path: Path) -> None:
+    connection, pin = read(tmp_path, "t.csv", b"a,b\r1,x\r2,y\r")
+    assert (pin.n_rows, dict(pin.columns)) == (2, {"a": "BIGINT", "b": "VARCHAR"})
+    assert connection.execute("SELECT a FROM src_t ORDER BY a").fetchall() == [(1,), (2,)]

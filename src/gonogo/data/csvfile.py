@@ -70,8 +70,13 @@ def read_header(path: Path, where: str) -> Header:
         ) from error
     if not text.strip():
         raise SourceEmpty(f"{path.name} starts with an empty line", where=where, expected="a header with the names of the columns")
-    header = _most_columns(text, path)
-    repeated = sorted({name for name in header.names if header.names.count(name) > 1})
+    header = _most_columns(text.split("\r", 1)[0], path)
+    folded = [name.lower() for name in header.names]
+    repeated = (
+        sorted({name for name, fold in zip(header.names, folded, strict=True) if folded.count(fold) > 1})
+        if len(set(folded)) < len(folded)
+        else []
+    )
     if repeated or "" in header.names:
         raise SourceUnreadable(
             f"the header of {path.name} has {'two columns of one name' if repeated else 'a column without a name'}",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from gonogo.data.readers import Raw, digest_of_relation, read_batches, without_password
+from gonogo.data.readers import Raw, digest_of_relation, read_batches, refuse_repeated, without_password
 from gonogo.data.sql import first_line, identifier
 from gonogo.types.errors import ExtraMissing, SourceUnreadable
 
@@ -34,7 +34,7 @@ def read_postgres(read: str, relation: str, *, connection: DuckDBPyConnection, w
         with psycopg.connect(url, connect_timeout=10) as server:
             server.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             server.read_only = True
-            _copy(server, table, relation, connection)
+            _copy(server, table, relation, connection, where)
     except (psycopg.Error, OverflowError, ValueError) as error:
         # The server's words may quote the address; a password must not reach a log.
         raise SourceUnreadable(
@@ -43,12 +43,13 @@ def read_postgres(read: str, relation: str, *, connection: DuckDBPyConnection, w
     return Raw(relation=relation, digest=digest_of_relation(connection, relation, order="ORDER BY ALL"))
 
 
-def _copy(server: psycopg.Connection[Any], table: str, relation: str, connection: DuckDBPyConnection) -> None:
+def _copy(server: psycopg.Connection[Any], table: str, relation: str, connection: DuckDBPyConnection, where: str) -> None:
     import pyarrow as pa
 
     name = ".".join(identifier(part) for part in table.split("."))
     server.execute("SET LOCAL TimeZone = 'UTC'")
     described = server.execute(f"SELECT * FROM {name} LIMIT 0").description or []
+    refuse_repeated([column.name for column in described], table, where)
     kinds = [(column.name, _arrow_type(column)) for column in described]
     shown = ", ".join(f"{identifier(n)}{'::text' if kind is None else ''}" for n, kind in kinds)
     schema = pa.schema([(n, kind or pa.string()) for n, kind in kinds])

@@ -14,12 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gonogo.data.readers import Raw, read_batches, read_files, read_table
+from gonogo.data.readers import Raw, read_batches, read_files, read_table, refuse_repeated
 from gonogo.data.sql import first_line
 from gonogo.types.errors import GonogoError, SourceEmpty, SourceUnreadable
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+_GIVEN = "what the function gave"
 
 
 def read_python(read: str, relation: str, *, folder: Path, connection: DuckDBPyConnection, where: str) -> Raw:
@@ -51,9 +53,11 @@ def _bring_in(value: Any, relation: str, *, folder: Path, connection: DuckDBPyCo
     if isinstance(value, str | Path):
         return read_files(str(value), relation, folder=folder, connection=connection, where=where)
     if isinstance(value, pa.Table):
+        refuse_repeated(value.schema.names, _GIVEN, where)
         return read_table(value, relation, connection)
     if hasattr(value, "__arrow_c_stream__"):
         reader = pa.RecordBatchReader.from_stream(value)
+        refuse_repeated(reader.schema.names, _GIVEN, where)
         return read_batches(reader.schema, reader, relation, connection)
     if hasattr(value, "__iter__"):
         return _bring_in_batches(iter(value), relation, connection, where)
@@ -70,6 +74,7 @@ def _bring_in_batches(batches: Iterator[Any], relation: str, connection: DuckDBP
         raise SourceEmpty("the function gave no batch at all", where=where, expected="at least one row")
     if not isinstance(first, pa.RecordBatch):
         raise SourceUnreadable(f"the function gave a {type(first).__name__}", where=where, expected="Arrow record batches")
+    refuse_repeated(first.schema.names, _GIVEN, where)
 
     def checked() -> Iterator[pa.RecordBatch]:
         yield first

@@ -57,7 +57,7 @@ def read_parquet(paths: Sequence[Path], relation: str, connection: DuckDBPyConne
         except (pa.ArrowInvalid, OSError) as error:
             raise SourceUnreadable(f"{path.name} is no readable Parquet file", where=where, found=first_line(error)) from error
     _refuse_differing([dict(zip(s.names, map(str, s.types), strict=True)) for s in schemas], paths, where)
-    _refuse_repeated(schemas[0].names, paths[0], where)
+    refuse_repeated(schemas[0].names, paths[0].name, where)
     files = ", ".join(literal(str(path)) for path in paths)
     with reading_told(where):
         connection.execute(f"CREATE VIEW {identifier(relation)} AS SELECT * FROM read_parquet([{files}])")
@@ -86,12 +86,29 @@ def read_json_lines(paths: Sequence[Path], relation: str, connection: DuckDBPyCo
     options = "format = 'newline_delimited', sample_size = -1, maximum_depth = -1, convert_strings_to_integers = false"
     with reading_told(where):
         types = column_types(connection, f"SELECT * FROM read_json([{files}], {options})")
-        texts = [name for name, kind in types.items() if kind in ("TIMESTAMP", "DATE", "TIME", "TIMESTAMP WITH TIME ZONE")]
+        _refuse_renamed_keys(list(types), files, connection, where)
+        # A number with a point anywhere would take the last digits off its neighbours' whole numbers; their text keeps them.
+        texts = [name for name, kind in types.items() if kind in ("TIMESTAMP", "DATE", "TIME", "TIMESTAMP WITH TIME ZONE", "DOUBLE")]
         columns = ", ".join(f"{literal(name)}: {literal('VARCHAR' if name in texts else kind)}" for name, kind in types.items())
         scan = f"read_json([{files}], format = 'newline_delimited', columns = {{{columns}}})"
         connection.execute(f"CREATE TABLE {identifier(relation)} AS SELECT * FROM {scan}")
     csvfile.narrow_types(relation, connection, columns=texts)
     return Raw(relation=relation, digest=digest_of_files(paths))
+
+
+def _refuse_renamed_keys(names: Sequence[str], files: str, connection: DuckDBPyConnection, where: str) -> None:
+    """Refuses objects with both a key id and a key ID: the engine calls the second one ID_1, and would find no value of that name."""
+    there = {name.lower() for name in names}
+    for name in names:
+        base, _, number = name.rpartition("_")
+        if base.lower() not in there or not number.isdecimal():
+            continue
+        path = literal('$."' + name.replace('"', '\\"') + '"')
+        (n,) = one_row(connection, f"SELECT count(*) FROM read_ndjson_objects([{files}]) WHERE json_exists(json, {path})")
+        if not n:
+            raise SourceUnreadable(
+                "the objects have two keys of one name", where=where, found=f"{base} in two cases", expected="each name once, in any case"
+            )
 
 
 def read_arrow(paths: Sequence[Path], relation: str, connection: DuckDBPyConnection, where: str) -> Raw:
@@ -100,7 +117,7 @@ def read_arrow(paths: Sequence[Path], relation: str, connection: DuckDBPyConnect
 
     tables = [_arrow_table(path, where) for path in paths]
     _refuse_differing([dict(zip(t.schema.names, map(str, t.schema.types), strict=True)) for t in tables], paths, where)
-    _refuse_repeated(tables[0].schema.names, paths[0], where)
+    refuse_repeated(tables[0].schema.names, paths[0].name, where)
     connection.register(relation, pa.concat_tables(tables))
     return Raw(relation=relation, digest=digest_of_files(paths))
 
@@ -260,11 +277,18 @@ def _refuse_differing(schemas: Sequence[dict[str, str]], paths: Sequence[Path], 
             )
 
 
-def _refuse_repeated(names: Sequence[str], path: Path, where: str) -> None:
-    repeated = sorted({name for name in names if list(names).count(name) > 1}) if len(set(names)) < len(names) else []
+def refuse_repeated(names: Sequence[str], what: str, where: str) -> None:
+    """Nothing, if each name stands once. SQL tells no case of names apart: of id and ID it would read the first for both."""
+    folded = [name.lower() for name in names]
+    repeated = (
+        sorted(name for name, fold in zip(names, folded, strict=True) if folded.count(fold) > 1) if len(set(folded)) < len(names) else []
+    )
     if repeated:
         raise SourceUnreadable(
-            f"{path.name} has two columns of one name", where=where, found=", ".join(repeated), expected="each name once"
+            f"{what} has two columns of one name",
+            where=where,
+            found=", ".join(dict.fromkeys(repeated)),
+            expected="each name once, in any case",
         )
 
 
