@@ -121,6 +121,7 @@ REFUSED = {
     "an empty key": ('key = ["flight_id"]', "key = []", "key =", "rows.key is empty"),
     "a NUL": ('owner = "operations', 'owner = "\\u0000operations', "owner", "NUL"),
     "a gate without a limit": ("at_least = 0.40\n", "", "[[gates]]", "has no limit"),
+    "a gate that asks for findings": ('"open_findings"\nat_most = 0', '"open_findings"\nat_least = 0', "at_least = 0", "write at_most = 0"),
     "a gate with limits reversed": ("at_least = 0.40", "at_least = 0.40\nat_most = 0.3", "at_most = 0.3", "is above"),
     "a gate by an undeclared slice": ('slices = ["origin", "carrier"]', 'slices = ["orgin"]', "slices =", 'write "origin"'),
     "two gates of one name": (

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _report(error: GonogoError, *, as_json: bool) -> int:
     print(error, file=sys.stderr)
     if as_json:  # whoever reads stdout gets a record there too
-        print(json.dumps({"error": error.as_record()}, indent=2))
+        commands.say(json.dumps({"error": error.as_record()}, indent=2))
     return error.exit_status
 
 

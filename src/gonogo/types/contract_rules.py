@@ -353,6 +353,14 @@ def _gate(gate: Gate, known: Names) -> Iterator[Flaw]:
             expected="at_least, at_most, or both",
             fix="add the limit",
         )
+    elif gate.metric == "open_findings" and gate.at_most is None:
+        yield Flaw(
+            key=("at_least",),
+            message=f"The gate {gate.name!r} asks for open findings: without at_most it could only pass.",
+            found=f"at_least = {gate.at_least:g}",
+            expected="at_most",
+            fix="write at_most = 0",
+        )
     yield from _order(("at_most",), "at_least", gate.at_least, "at_most", gate.at_most)
     for position, column in enumerate(gate.slices):
         if known.slices is not None and column not in known.slices:
