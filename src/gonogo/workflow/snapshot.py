@@ -62,6 +62,7 @@ def _taken(workspace: Workspace, opened: Opened, part: Digest) -> Snapshot:
 
 
 def last_snapshot(workspace: Workspace) -> Snapshot | None:
-    """The newest snapshot of this contract, against which distributions are compared."""
-    entry = registry.last(workspace.ledger.entries("snapshot"), "snapshot", contract=workspace.contract.name)
+    """The newest snapshot of this contract whose record is still there, against which distributions are compared."""
+    entries = (e for e in workspace.ledger.entries("snapshot") if workspace.blobs.has(e.body["snapshot"]))  # a lost one is taken again
+    entry = registry.last(entries, "snapshot", contract=workspace.contract.name)
     return None if entry is None else workspace.records.get(Snapshot, entry.body["snapshot"])
