@@ -46,6 +46,25 @@ def test_the_interval_of_a_tilted_model_holds_its_tilt_and_not_zero():
     assert np.mean([interval.low <= 0.1 <= interval.high for interval in intervals]) >= 0.88
 
 
+def test_the_interval_holds_the_tilt_also_where_a_probability_follows_its_unit():
+    held = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        unit = np.repeat(np.arange(30), 50)
+        truth = rng.uniform(0.1, 0.7, 30)[unit]
+        y, p = (rng.random(len(unit)) < truth).astype(float), truth + 0.1
+        figure = prepare_calibration_error(y, p, unit)
+        draws = [figure(draw[unit]) for draw in unit_draws(30, 200, seed)]
+        held.append(percentile_interval(np.array(draws), n_units=30).high >= 0.1)
+    assert np.mean(held) >= 0.92
+
+
+def test_fewer_units_than_a_bin_needs_are_one_bin():
+    p, unit = np.linspace(0.1, 0.9, 30), np.repeat([0, 1, 2], 10)
+    y = (np.arange(30) % 2).astype(float)
+    assert prepare_calibration_error(y, p, unit)(np.ones(30)) == prepare_calibration_error(y, p, unit, n_bins=1)(np.ones(30))
+
+
 def test_the_debiased_error_of_a_tilted_model_is_its_tilt():
     assert np.mean([calibration_error(*_world(seed, tilt=0.1)) for seed in range(40)]) == pytest.approx(0.1, abs=0.003)
 

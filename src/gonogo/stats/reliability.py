@@ -23,6 +23,8 @@ from gonogo.types.evidence import UnitScores
 if TYPE_CHECKING:
     from gonogo.types.evidence import Array, IntArray, Interval
 
+LEAST_UNITS = 4  # in a bin, from which on the spread between units is seen; with 2 an interval's upper end missed 1 truth in 5
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bin:
@@ -62,6 +64,7 @@ def calibration_error(y: Array, p: Array, unit: IntArray, weight: Array | None =
     """Root of the mean squared gap between said and came true over equal-mass bins, the bins' noise taken away; 0 where noise explains it.
 
     Σ_b share_b (gap_b² − variance_b), where variance_b is clustered on the unit; in the unit of a probability. None without weight.
+    Where the probability follows the unit a bin may hold few units, and all of its gap would pass for noise: then the bins are fewer.
     With resampling weights variance_b counts both the sample's noise and the resampling's, so that draws centre on the estimate.
     Source: Kumar, Liang & Ma (2019), Verified uncertainty calibration, NeurIPS; the clustered variance as in `clustered`.
     """
@@ -71,8 +74,8 @@ def calibration_error(y: Array, p: Array, unit: IntArray, weight: Array | None =
 def prepare_calibration_error(y: Array, p: Array, unit: IntArray, *, n_bins: int = 15) -> Callable[[Array], float | None]:
     """`calibration_error` of those rows as a function of their weights; bins once."""
     y, p = _checked(y, p)
-    bins = equal_mass_bins(p, n_bins)
     _, codes = np.unique(np.asarray(unit), return_inverse=True)
+    bins = _bins_of_many_units(p, codes, n_bins)
     shape = (int(codes.max(initial=-1)) + 1, int(bins.max(initial=-1)) + 1)
     cell, gap = codes * shape[1] + bins, y - p
 
@@ -82,6 +85,16 @@ def prepare_calibration_error(y: Array, p: Array, unit: IntArray, *, n_bins: int
         return _debiased(gaps.reshape(shape).astype(np.float64), mass.reshape(shape).astype(np.float64))
 
     return figure
+
+
+def _bins_of_many_units(p: Array, unit: IntArray, n_bins: int) -> IntArray:
+    """The finest equal-mass bins, n_bins at most, of which each holds LEAST_UNITS; one bin where there are fewer units than that."""
+    for n in range(n_bins, 1, -1):
+        bins = equal_mass_bins(p, n)
+        pairs = np.unique(bins * (int(unit.max(initial=0)) + 1) + unit)
+        if len(pairs) == 0 or np.bincount(pairs // (int(unit.max()) + 1)).min() >= LEAST_UNITS:
+            return bins
+    return np.zeros(len(p), dtype=np.int64)
 
 
 def equal_mass_bins(p: Array, n_bins: int) -> IntArray:

@@ -39,7 +39,7 @@ class Ranking:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CalibrationError:
-    """How far the probability is from the share that came true: the debiased root mean squared gap of 15 equal-mass bins."""
+    """How far the probability is from the share that came true: the debiased root mean squared gap of at most 15 equal-mass bins."""
 
     name: str = "calibration_error"
     measured_in: str = ""
