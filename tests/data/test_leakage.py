@@ -206,3 +206,22 @@ def test_rows_that_have_nothing_but_their_key_skip_the_look_for_duplicates() -> 
     split(whole, connection)
     connection.execute("CREATE OR REPLACE TABLE src_visits AS SELECT visit FROM src_visits")
     assert status(list(check_leakage(whole, {}, connection)), "GNG-K006") == {"skipped"}
+
+
+NEVER = "CASE WHEN visit % 2 = 1 THEN answered_at END AS answered_at"  # the last visit, of 20 January at noon, is answered at 13:00
+
+
+@pytest.mark.parametrize(("as_of", "said"), [("2024-01-20T13:00:00Z", "clean"), ("2024-02-01T00:00:00Z", "clean")])
+def test_negatives_whose_windows_the_data_saw_close_are_known(as_of: str, said: str) -> None:
+    outcome = dataclasses.replace(OUTCOME, absent="negative", window="20h")
+    assert status(findings(replace=NEVER, outcome=outcome, as_of=as_of), "GNG-K013") == {said}
+
+
+def test_negatives_whose_windows_close_after_the_data_end_are_open() -> None:
+    outcome = dataclasses.replace(OUTCOME, absent="negative", window="3d")
+    (leak,) = of(findings(replace=NEVER, outcome=outcome, as_of="2024-02-01T00:00:00Z"), "GNG-K013")
+    assert (leak.status.value, leak.where) == ("open", "as_of")
+    assert leak.evidence == {"n": 1, "n_rows": 20, "heard_until": "2024-01-20T13:00:00Z"}
+    assert status(findings(replace=NEVER, outcome=outcome, as_of="2024-01-20T13:00:00Z"), "GNG-K013") == {"clean"}
+    censored = dataclasses.replace(outcome, absent="censored")
+    assert status(findings(replace=NEVER, outcome=censored, as_of="2024-02-01T00:00:00Z"), "GNG-K013") == {"clean"}

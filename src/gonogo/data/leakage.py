@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gonogo.data.labels import KEPT
 from gonogo.data.sql import check_expression, column_types, failures_told, identifier, literal, one_row, source_table
+from gonogo.data.times import utc_text
 from gonogo.data.wording import duration, percent
 from gonogo.types.snapshot import Finding, FindingStatus
 from gonogo.types.time import duration_us
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 MISSING_OPEN, PRESENT_OPEN = 0.9, 0.1  # null in 9 of 10 rows without an outcome and in at most 1 of 10 with one: made by the outcome
 MISSING_NOTE = 0.1  # a difference of null rates from here on is worth reading
+UNHEARD_OPEN = 0.01  # a share of rows whose window closed after the last thing that was heard, from which on it is no matter of hours
 FEWEST_ROWS = 10  # below so many rows without an outcome, their nulls say nothing
 
 NAMES = {
@@ -38,6 +40,7 @@ NAMES = {
     "GNG-K010": "timed_data_split_by_time",
     "GNG-K011": "units_across_tables",
     "GNG-K012": "outcome_known_before_decision",
+    "GNG-K013": "negatives_after_the_data",
 }
 
 
@@ -380,6 +383,33 @@ def _outcome_known_before_decision(world: _World) -> Iterator[Finding]:
         )
 
 
+def _negatives_after_the_data(world: _World) -> Iterator[Finding]:
+    """Absences of which the data cannot tell, for they end before the window does: as_of lies after the day on which they were drawn."""
+    contract = world.contract
+    if contract.outcome.absent != "negative":
+        return
+    heard = [f"SELECT max({contract.outcome.known_at}\n) AS moment FROM {source_table(contract.rows.source)}"]
+    heard += [f"SELECT max({identifier(s.known_at)}) FROM {source_table(name)}" for name, s in contract.sources.items() if s.known_at]
+    n, n_unheard, last = one_row(
+        world.connection,
+        f"WITH heard AS (SELECT epoch_us(max(moment)) AS last FROM ({' UNION ALL '.join(heard)})) "
+        f"SELECT count(*), count(*) FILTER (gng_known_at > last), max(last) FROM rows, heard WHERE gng_fate = {literal(KEPT)}",
+    )
+    if n_unheard:
+        yield _found(
+            "GNG-K013",
+            FindingStatus.OPEN if n_unheard >= UNHEARD_OPEN * n else FindingStatus.NOTE,
+            "as_of",
+            f"{n_unheard:,} of {n:,} rows ({percent(n_unheard / n)}) are negative because nothing came until their window closed, "
+            f"and the data end before that: the last thing that was heard is of {utc_text(last)}",
+            expected="as_of at or before the moment at which the data were drawn",
+            next=f'as_of = "{utc_text(last)}", or the moment at which the data were drawn',
+            n=n_unheard,
+            n_rows=n,
+            heard_until=utc_text(last),
+        )
+
+
 CHECKS: Mapping[str, Callable[[_World], Iterator[Finding]]] = {
     "GNG-K001": _known_after_decision,
     "GNG-K002": _row_known_after_decision,
@@ -393,6 +423,7 @@ CHECKS: Mapping[str, Callable[[_World], Iterator[Finding]]] = {
     "GNG-K010": _timed_data_split_by_time,
     "GNG-K011": _units_across_tables,
     "GNG-K012": _outcome_known_before_decision,
+    "GNG-K013": _negatives_after_the_data,
 }
 CLEAN_WORDS = {
     "GNG-K001": "neither a feature nor decided_at reads a column that is known only after decided_at",
@@ -407,6 +438,7 @@ CLEAN_WORDS = {
     "GNG-K010": "the rows are split by time",
     "GNG-K011": "each unit has its rows in one table",
     "GNG-K012": "every outcome came after its decision",
+    "GNG-K013": "no outcome is taken as absent at a time of which the data know nothing",
 }
 
 
