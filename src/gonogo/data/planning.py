@@ -387,7 +387,9 @@ def _digits(aggregate: Aggregate, kind: str, source: Source, where: str) -> int:
             where=where,
             found=kind,
             expected="the digits after the point that count, in the source's decimals",
-            next=f'add to the source: decimals = {{ "{aggregate.column}" = 2 }}',
+            next=f"add to the source: decimals = {{ {aggregate.column} = 2 }}"
+            if aggregate.column.isidentifier()
+            else "give the expression a name in the source's sql, and declare the decimals of that column",
         )
     return declared or 0
 
