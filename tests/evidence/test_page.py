@@ -284,3 +284,10 @@ def test_an_interval_that_reaches_past_its_limit_never_reads_as_if_it_did_not():
         "better than the model it replaces", "log_loss", worlds.Status.INCONCLUSIVE, -0.0098, 0.01002, 0.0, "s", unit="nats"
     )
     assert "[−0.0198, 0.0002] nats" in words(worlds.view(verdict=worlds.verdict((ruling,))))
+
+
+def test_a_go_says_which_findings_it_passed_over_and_none_where_they_are_waived():
+    passed = worlds.view(snapshot=worlds.snapshot(FindingStatus.OPEN))
+    assert "1 finding in the data stands open all the same: GNG-K001 at features.air_time." in words(passed)
+    waived = replace(passed, waived=(Waived(code="GNG-K001", where="features.air_time", by="Ana", why="known before"),))
+    assert "open all the same" not in words(waived)

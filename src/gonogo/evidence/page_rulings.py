@@ -72,7 +72,7 @@ def headline(view: PageView) -> Headline:
         return Headline(go=False, word="NO-GO", summary=summary, steps=(_NO_RULING if contract.gates else _NO_GATE,))
     if verdict.go:
         summary = f"Every ruling is a pass: {len(rulings)} of {len(rulings)}."
-        return Headline(go=True, word="GO", summary=summary, steps=(_first_share(contract),))
+        return Headline(go=True, word="GO", summary=summary + _still_open(view), steps=(_first_share(contract),))
     present = [s for s in reversed(SEVERITY) if s is not Status.PASS and any(r.status is s for r in rulings)]
     counts = [_count(s, sum(r.status is s for r in rulings)) for s in present]
     out = sum(r.status is not Status.PASS for r in rulings)
@@ -82,6 +82,15 @@ def headline(view: PageView) -> Headline:
     steps = tuple(_NEXT[s].format(unit=units) for s in present if s in figures)
     findings_hold = any(r.metric == FINDINGS and r.status is not Status.PASS for r in rulings)
     return Headline(go=False, word="NO-GO", summary=summary, steps=(_MEND, *steps) if findings_hold else steps)
+
+
+def _still_open(view: PageView) -> str:
+    """What a GO passed over, because no gate counts findings or one allows some: said where the GO is said."""
+    held = open_findings(view)
+    if not held:
+        return ""
+    places = ", ".join(f"{f.code} at {f.where}" for f in held)
+    return f" {count_text(len(held), 'finding')} in the data {'stands' if len(held) == 1 else 'stand'} open all the same: {places}."
 
 
 def _first_share(contract: Contract) -> str:
