@@ -183,7 +183,10 @@ def test_timed_data_that_is_not_split_by_time_is_open(by: str) -> None:
     replace = "'p' || visit AS person"
     timed = findings(split=at_random, replace=replace, n=60, features=features, heard="sent_at", **LONG)
     assert status(timed, "GNG-K010") == {"open"}
-    assert status(findings(split=at_random, replace=replace, n=60, **LONG), "GNG-K010") == {"note"}
+    (rows,) = of(findings(split=at_random, replace=replace, n=60, **LONG), "GNG-K010")
+    assert (rows.status.value, rows.evidence["sources"]) == ("open", ["visits"])
+    one_moment = f"{replace}, timestamptz '2024-01-01 12:00:00+00' AS asked_at, timestamptz '2024-01-01 13:00:00+00' AS answered_at"
+    assert status(findings(split=at_random, replace=one_moment, n=60, **LONG), "GNG-K010") == {"note"}
 
 
 def test_units_in_several_tables_are_a_note_by_time_and_open_otherwise() -> None:

@@ -324,9 +324,12 @@ def _labels_apart_in_time(world: _World) -> Iterator[Finding]:
 
 def _timed_data_split_by_time(world: _World) -> Iterator[Finding]:
     by = world.contract.split.by
-    timed = [name for name, source in world.contract.sources.items() if _is_read(world, name, source)]
     if by == "time":
         return
+    timed = [name for name, source in world.contract.sources.items() if _is_read(world, name, source)]
+    (n_moments,) = one_row(world.connection, f"SELECT count(DISTINCT gng_decided_at) FROM rows WHERE gng_fate = {literal(KEPT)}")
+    if n_moments > 1 and world.contract.rows.source not in timed:
+        timed.insert(0, world.contract.rows.source)
     yield _found(
         "GNG-K010",
         FindingStatus.OPEN if timed else FindingStatus.NOTE,
