@@ -6,9 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from gonogo.data.take import repeated_events
-from gonogo.types.contract import Source
+from gonogo.data.opened import Opened
+from gonogo.data.take import repeated_events, take
+from gonogo.types.contract import Slicing, Source
+from gonogo.types.errors import ColumnMistyped
 from gonogo.types.snapshot import FindingStatus
+from tests.data.small_contract import contract, visits
 
 
 def events(sequence: str) -> SimpleNamespace:
@@ -31,3 +34,13 @@ def test_alike_events_are_a_note_where_a_sequence_tells_them_apart_and_open_wher
     (finding,) = repeated_events(events(sequence), PLAN, {"sales by shop": n})
     assert (finding.status, finding.where, finding.evidence["repeated"]) == (status, "sources.sales", n)
     assert finding.code == "GNG-P103"
+
+
+def test_a_column_of_lists_is_nothing_to_slice_by():
+    said = contract(slices=(Slicing(column="tags"),))
+    connection = visits(replace="[person] AS person")
+    connection.execute("CREATE OR REPLACE TABLE src_visits AS SELECT * REPLACE (person[1] AS person), person AS tags FROM src_visits")
+    connection.execute("CREATE TABLE raw_0 AS FROM src_visits")
+    raws = {"visits.csv": SimpleNamespace(relation="raw_0", digest="sha256:0", is_scan=False)}
+    with pytest.raises(ColumnMistyped, match="several values"):
+        take(said, Opened(connection=connection, raws=raws, digests={}), contract_part="sha256:0", put=lambda data: "sha256:0", last=None)

@@ -19,7 +19,7 @@ from gonogo.data import features, labels, leakage, proof, schema, splits, tables
 from gonogo.data.opened import Opened
 from gonogo.data.sources import shape_sources
 from gonogo.types.contract import Contract
-from gonogo.types.errors import ColumnMissing, DataError
+from gonogo.types.errors import ColumnMissing, ColumnMistyped, DataError
 from gonogo.types.protocols import Examples
 from gonogo.types.record import Digest
 from gonogo.types.snapshot import Dropped, Finding, FindingStatus, Input, Missing, Snapshot, TablePin
@@ -136,6 +136,15 @@ def _check_slices(contract: Contract, rows: pa.Table, inputs: Sequence[str]) -> 
                 found=", ".join(there[:30]),
                 expected="a column of the row's source or an input",
                 next=f"did you mean {near[0]}?" if near else "name one that is there",
+            )
+        kind = rows.schema.field(column).type if column in rows.column_names else None
+        if kind is not None and pa.types.is_nested(kind):
+            raise ColumnMistyped(
+                f"{column} holds several values in one",
+                where=f"slices[{place}].column",
+                found=str(kind),
+                expected="a column whose values are single",
+                next="give the part that is meant a name in the source's sql",
             )
 
 
