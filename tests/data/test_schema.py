@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from gonogo.data.connection import open_connection
@@ -22,6 +25,16 @@ def checked(columns: str, *, n: int = 100, last: Checked | None = None, features
     sources = {"t": Source(**({"read": "t.csv", "timeless": True} | source)), "other": Source(read="o.csv", timeless=True)}
     said = contract(sources=sources, **({"features": features} if features else {}))
     return check_sources(said, connection, last=None if last is None else snapshot(last))
+
+
+def checked_file(values: list[float | None], folder: Path, check: Check) -> Checked:
+    """Checks a Parquet file of one column x of floats, of two rows a group: the footer says nothing of NaN."""
+    path = folder / "t.parquet"
+    pq.write_table(pa.table({"x": pa.array(values, pa.float64())}), path, row_group_size=2)
+    connection = open_connection()
+    connection.execute(f"CREATE VIEW src_t AS SELECT * FROM read_parquet('{path}')")
+    said = contract(sources={"t": Source(read="t.parquet", timeless=True, checks={"x": check})})
+    return check_sources(said, connection)
 
 
 def snapshot(before: Checked) -> Snapshot:
@@ -100,6 +113,13 @@ def test_declared_uniqueness_is_checked_over_all_columns_together() -> None:
     assert (fault.status.value, fault.evidence["n"]) == ("open", 10)
 
 
+@pytest.mark.parametrize("x", ["{i}", "99 - {i}", "hash({i})", "'a' || {i}", "{i} / 2", "nullif({i}, 7)", "make_timestamptz({i})"])
+def test_one_value_twice_is_found_in_whatever_order_and_type(x: str) -> None:
+    assert status(checked(f"{x.format(i='i')} AS x", unique=("x",)), "unique") == "clean"
+    (fault,) = of(checked(f"{x.format(i='(i - (i > 70)::BIGINT)')} AS x", unique=("x",)), "unique")
+    assert (fault.status.value, fault.evidence["n"]) == ("open", 1)
+
+
 def test_a_constant_column_is_a_note_and_nulls_beside_it_change_nothing() -> None:
     assert status(checked("i AS x, i % 2 AS y"), "constant") == "clean"
     (fault,) = of(checked("i AS x, CASE WHEN i > 5 THEN 1 END AS y"), "constant")
@@ -123,6 +143,38 @@ def test_numbers_that_are_none_are_told() -> None:
     assert status(checked("i::DOUBLE AS x"), "finite") == "clean"
     (fault,) = of(checked("CASE WHEN i < 3 THEN 'nan'::DOUBLE WHEN i = 3 THEN '-inf'::DOUBLE ELSE i END AS x"), "finite")
     assert fault.evidence["n"] == 4
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("values", "n_outside", "n_not_finite", "constant"),
+    [
+        ([1.0, 2.0, None, 3.0], 0, 0, False),
+        ([5.0, 5.0, None, 5.0], 0, 0, True),
+        ([5.0, NAN, None, 5.0], 1, 1, False),  # a footer shows 5 to 5
+        ([NAN, NAN, None, NAN], 3, 3, True),
+        ([1.0, INF, 2.0, 3.0], 0, 1, False),  # at least 0, and no most
+        ([1.0, INF, -INF, NAN], 2, 3, False),  # sums to no number, whatever the order
+        ([1e308, 1e308, 1e308, 2.0], 0, 0, False),  # finite, but not their sum
+        ([-1.0, 2.0, 3.0, 4.0], 1, 0, False),
+    ],
+)
+def test_numbers_of_a_parquet_file_are_read_and_not_believed(
+    values: list[float | None], n_outside: int, n_not_finite: int, constant: bool, tmp_path: Path
+) -> None:
+    found = checked_file(values, tmp_path, Check(at_least=0))
+    for name, n in (("range", n_outside), ("finite", n_not_finite)):
+        (finding,) = of(found, name)
+        assert (finding.status.value == "clean", finding.evidence.get("n", 0)) == (n == 0, n)
+    assert status(found, "constant") == ("note" if constant else "clean")
+
+
+@pytest.mark.parametrize("check", [Check(at_least=0), Check(at_least=0, at_most=9), Check(one_of=("5.0",))])
+def test_what_a_footer_is_silent_of_is_told_with_the_value(check: Check, tmp_path: Path) -> None:
+    (fault,) = of(checked_file([5.0, NAN, None, 5.0], tmp_path, check), "one_of" if check.one_of else "range")
+    assert (fault.evidence["n"], fault.evidence["example"]) == (1, {"x": "nan"})
 
 
 def test_text_that_is_nearly_always_a_number_is_open_unless_declared_text() -> None:

@@ -56,27 +56,55 @@ def is_number(kind: str) -> bool:
 def column_facts(connection: DuckDBPyConnection, name: str, types: Mapping[str, str]) -> dict[str, ColumnFacts]:
     """Column → its exact counts.
 
-    Asked in four kinds of query, because a Parquet file answers counts, and smallest and largest values, from its footer without
-    reading a row, but only where nothing else is asked beside them; truth values and NaN have to be read.
+    Smallest and largest values are asked alone, because a Parquet file then answers them from its footer without reading a row; truth
+    values have to be read. A footer may say nothing of a column's NaN, and the engine then takes `isnan` to be false and the largest
+    number for the largest value: so every float is read and summed, and where the sum is not finite the column is asked again.
     """
     ((_, n_rows),) = _asked(connection, name, ["*"], "count(*)").items()
-    n_there = _asked(connection, name, list(types), "count({c})")
     ordered = {column: kind for column, kind in types.items() if _has_order(kind)}
-    one_value = "min({c}) IS NOT DISTINCT FROM max({c})"
-    constant = _asked(connection, name, [column for column, kind in ordered.items() if kind != "BOOLEAN"], one_value)
-    constant |= _asked(connection, name, [column for column, kind in ordered.items() if kind == "BOOLEAN"], one_value)
     floats = [column for column, kind in types.items() if kind in FLOATS]
-    not_finite = _asked(connection, name, floats, "count_if(NOT isfinite({c}))")
+    n_there, sums = _counts_and_sums(connection, name, list(types), frozenset(floats))
+    doubtful = [column for column in floats if not math.isfinite(sums[column] or 0.0)]
+    one_value = "min({c}) IS NOT DISTINCT FROM max({c})"
+    constant = _asked(connection, name, [c for c, kind in ordered.items() if kind != "BOOLEAN" and c not in doubtful], one_value)
+    constant |= _asked(connection, name, [c for c, kind in ordered.items() if kind == "BOOLEAN"], one_value)
+    not_finite = {column: _not_finite(connection, name, column) for column in doubtful}
+    constant |= {column: is_constant for column, (_, is_constant) in not_finite.items()}
     return {
         column: ColumnFacts(
             type=kind,
             n_rows=n_rows,
             n_null=n_rows - n_there[column],
-            n_not_finite=not_finite.get(column) or 0,  # null where every value is
+            n_not_finite=not_finite[column][0] if column in not_finite else 0,
             is_constant=bool(constant.get(column)) and n_there[column] > 0,
         )
         for column, kind in types.items()
     }
+
+
+def _counts_and_sums(
+    connection: DuckDBPyConnection, name: str, columns: list[str], floats: frozenset[str]
+) -> tuple[dict[str, int], dict[str, float | None]]:
+    """Column → its values that are not null; float column → a sum, in whatever order, that is finite only if each value is."""
+    counts: dict[str, int] = {}
+    sums: dict[str, float | None] = {}
+    for batch in _batches(columns):
+        summed = [column for column in batch if column in floats]
+        parts = [f"count({identifier(column)})" for column in batch] + [f"sum({identifier(column)})" for column in summed]
+        with failures_told(f"sources.{name}"):
+            row = one_row(connection, f"SELECT {', '.join(parts)} FROM {source_table(name)}")
+        counts |= zip(batch, row[: len(batch)], strict=True)
+        sums |= zip(summed, row[len(batch) :], strict=True)
+    return counts, sums
+
+
+def _not_finite(connection: DuckDBPyConnection, name: str, column: str) -> tuple[int, bool]:
+    """How many values are NaN or infinite, and whether all are one value: read, and not from a footer, since they are asked together."""
+    c = identifier(column)
+    query = f"SELECT count_if(NOT isfinite({c})), min({c}) IS NOT DISTINCT FROM max({c}) FROM {source_table(name)}"
+    with failures_told(f"sources.{name}"):
+        n, is_constant = one_row(connection, query)
+    return n or 0, bool(is_constant)
 
 
 def _asked(connection: DuckDBPyConnection, name: str, columns: list[str], aggregate: str) -> dict[str, int]:

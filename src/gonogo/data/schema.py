@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gonogo.data.increasing import strictly_increases
 from gonogo.data.profile import (
     PROFILED_COLUMNS,
     ColumnFacts,
@@ -180,8 +181,9 @@ def _range(world: _World, column: str, check: Check) -> _Looked:
         return _Looked(code="GNG-Q003", at=column, fault=_open(world, "GNG-Q003", column, sentence, expected="a number"))
     tests = [f"{c} < {check.at_least!r}"] if check.at_least is not None else []
     tests += [f"{c} > {check.at_most!r}"] if check.at_most is not None else []
-    if world.types[column] in ("FLOAT", "DOUBLE"):
-        tests.append(f"isnan({c})")  # not a number lies in no range
+    if world.facts[column].n_not_finite:
+        # NaN lies in no range. It is not asked for by name: a Parquet footer may keep silent of NaN, and `isnan` is then taken to be false.
+        tests.append(f"(NOT isfinite({c}) AND {c} <> 'infinity' AND {c} <> '-infinity')")
     low = "no limit" if check.at_least is None else f"{check.at_least:g}"
     high = "no limit" if check.at_most is None else f"{check.at_most:g}"
     return _rows_that(world, "GNG-Q003", column, " OR ".join(tests), what="outside its range", expected=f"from {low} to {high}")
@@ -211,7 +213,7 @@ def _rows_that(world: _World, code: str, column: str, test: str, *, what: str, e
     """A look that is a fault when more than the allowed share of the values pass the test; names the first of them."""
     where = f"{identifier(column)} IS NOT NULL AND ({test})"
     with failures_told(f"sources.{world.name}.checks.{column}"):
-        (n,) = one_row(world.connection, f"SELECT count(*) FROM {source_table(world.name)} WHERE {where}")
+        (n,) = one_row(world.connection, _count_query(world, column, where))
     n_there = world.n_rows - world.facts[column].n_null
     if n == 0 or n <= allowed * n_there:
         return _Looked(code=code, at=column)
@@ -220,18 +222,29 @@ def _rows_that(world: _World, code: str, column: str, test: str, *, what: str, e
     return _Looked(code=code, at=column, fault=_open(world, code, column, sentence, expected=expected, n=n, share=share, example=example))
 
 
+def _count_query(world: _World, column: str, where: str) -> str:
+    """Counts the rows by a filter, which a Parquet footer may answer in part; where the column has NaN, of which it is silent, without."""
+    if world.facts[column].n_not_finite:
+        return f"SELECT coalesce(count_if({where}), 0) FROM {source_table(world.name)}"
+    return f"SELECT count(*) FROM {source_table(world.name)} WHERE {where}"
+
+
 def _example(world: _World, column: str, where: str) -> dict[str, str]:
     """The first such row, by what names a row of this source."""
     named = [c for c in (*world.source.unique, world.source.sequence, world.source.event_time) if c in world.types]
     shown = list(dict.fromkeys([column, *named]))
     order = ", ".join(identifier(c) for c in [*named, column])
-    texts = ", ".join(f"{identifier(c)}::VARCHAR" for c in shown)
-    row = one_row(world.connection, f"SELECT {texts} FROM {source_table(world.name)} WHERE {where} ORDER BY {order} LIMIT 1")
+    columns, texts = ", ".join(map(identifier, shown)), ", ".join(f"{identifier(c)}::VARCHAR" for c in shown)
+    told = f"SELECT {columns}, ({where}) AS gng_told FROM {source_table(world.name)}"  # and no filter: see _count_query
+    first = f"SELECT {columns} FROM ({told}) ORDER BY gng_told DESC NULLS LAST, {order} LIMIT 1"
+    row = one_row(world.connection, f"SELECT {texts} FROM ({first})")
     return {c: str(value) for c, value in zip(shown, row, strict=True)}
 
 
 def _unique(world: _World) -> _Looked:
     names = ", ".join(world.source.unique)
+    if any(strictly_increases(world.connection, world.name, c, world.types[c], n_rows=world.n_rows) for c in world.source.unique):
+        return _Looked(code="GNG-Q007", at=names)  # one column without a repeated value leaves none to them all together
     columns = ", ".join(identifier(c) for c in world.source.unique)
     repeated = f"SELECT {columns}, count(*) AS n FROM {source_table(world.name)} GROUP BY {columns} HAVING count(*) > 1"
     n_repeated, n_rows = one_row(world.connection, f"SELECT count(*), coalesce(sum(n), 0)::BIGINT FROM ({repeated})")
