@@ -77,6 +77,8 @@ def status(found: Checked, check: str) -> str:
         (Check(null_rate_at_most=0.1), "null_rate", "CASE WHEN i >= 10 THEN i END AS x", "CASE WHEN i > 10 THEN i END AS x", {"n": 11}),
         (Check(one_of=("a", "b")), "one_of", "CASE WHEN i > 5 THEN 'a' WHEN i > 2 THEN 'b' END AS x", "'c' || i AS x", {"n": 100}),
         (Check(refers_to="other.k"), "refers_to", "'k' || i % 50 AS x", "'k' || i % 51 AS x", {"n": 1}),
+        (Check(refers_to="t.y"), "refers_to", "i AS x, nullif(99 - i, 200) AS y", "i AS x, nullif(99 - i, 7) AS y", {"n": 1}),
+        (Check(refers_to="t.y"), "refers_to", "i AS x, i::INTEGER AS y", "i AS x, (i + 1)::INTEGER AS y", {"n": 1}),
         (Check(refers_to="other.k", unmatched_at_most=0.5), "refers_to", "'k' || i AS x", "'k' || i + 1 AS x", {"n": 51}),
     ],
 )

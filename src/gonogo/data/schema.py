@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gonogo.data.increasing import strictly_increases
 from gonogo.data.profile import (
+    NUMBERS,
     PROFILED_COLUMNS,
     ColumnFacts,
     column_facts,
@@ -202,8 +203,9 @@ def _refers_to(world: _World, column: str, check: Check) -> _Looked:
         fault = _open(world, "GNG-Q006", column, f"{check.refers_to} is not there", expected="SOURCE.COLUMN of this contract")
         return _Looked(code="GNG-Q006", at=column, fault=fault)
     found = identifier(other_column)
-    values = f"SELECT {found}::VARCHAR FROM {source_table(other)} WHERE {found} IS NOT NULL"
-    test = f"{identifier(column)}::VARCHAR NOT IN ({values})"
+    text = "" if world.types[column] == known[other_column] and known[other_column] in NUMBERS else "::VARCHAR"
+    values = f"SELECT {found}{text} FROM {source_table(other)} WHERE {found} IS NOT NULL"
+    test = f"{identifier(column)}{text} NOT IN ({values})"
     what = f"not in {check.refers_to}"
     expected = f"at most {check.unmatched_at_most:.2%} of the values"
     return _rows_that(world, "GNG-Q006", column, test, what=what, expected=expected, allowed=check.unmatched_at_most)

@@ -23,9 +23,14 @@ A key marked **required** must be stated; every other one shows what holds where
 - A *name* is made of `a-z`, `0-9`, `-` and `_`.
 - *SQL* is DuckDB's, over one row of the source that the key belongs to.
 
-The smallest gate:
+The least that a contract asks for: findings resolved, and one figure.
 
 ```toml
+[[gates]]
+name = "data and leakage findings are resolved"
+metric = "open_findings"
+at_most = 0
+
 [[gates]]
 name = "ranks positives above negatives"
 metric = "roc_auc"

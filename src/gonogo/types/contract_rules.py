@@ -94,12 +94,12 @@ def _source(source: Source, known: Names) -> Iterator[Flaw]:
             fix='add known_at = "COLUMN"; where rows are known the moment they happen, the event_time column itself',
         )
     for column, digits in source.decimals.items():
-        if not 0 <= digits <= 18:
+        if not 0 <= digits <= 15:
             yield Flaw(
                 key=("decimals", column),
-                message=f"{digits} digits after the point cannot be kept in 64 bits.",
+                message=f"{digits} digits after the point are more than a sum can keep exactly.",
                 found=f"{column} = {digits}",
-                expected="0 to 18",
+                expected="0 to 15",
                 fix="write the digits that the values really have",
             )
 
@@ -410,6 +410,14 @@ def _rollout(rollout: Rollout, known: Names) -> Iterator[Flaw]:
 
 
 def _contract(contract: Contract, known: Names) -> Iterator[Flaw]:
+    if contract.gates and not any(gate.metric == "open_findings" for gate in contract.gates):
+        yield Flaw(
+            key=("gates",),
+            message="No gate asks for open findings: a leak that was found would not stop the model.",
+            found="gates on " + ", ".join(dict.fromkeys(gate.metric for gate in contract.gates)),
+            expected='a gate with metric = "open_findings"; single findings are accepted with `gonogo waive`',
+            fix='add [[gates]] with name, metric = "open_findings" and at_most = 0',
+        )
     owner: dict[str, str] = {}
     for name, feature in contract.features.items():
         for column in _columns(name, feature):

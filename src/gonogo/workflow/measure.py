@@ -10,13 +10,15 @@ from gonogo.data.tables import read_examples
 from gonogo.families.registry import find
 from gonogo.ledger import registry
 from gonogo.types.candidate import Candidate
+from gonogo.types.contract import Contract
+from gonogo.types.errors import UsageError
 from gonogo.types.evidence import Evidence, Measurements
 from gonogo.types.record import Digest
 from gonogo.types.snapshot import Snapshot
 from gonogo.workflow.snapshot import take_snapshot
 from gonogo.workflow.steps import Done, once
 from gonogo.workflow.train import Training, fit_candidates, load_model
-from gonogo.workflow.workspace import Progress, Workspace, open_workspace
+from gonogo.workflow.workspace import Progress, Workspace, inputs_part, open_workspace
 
 if TYPE_CHECKING:
     from gonogo.types.protocols import Examples
@@ -64,8 +66,8 @@ def _measured(workspace: Workspace, snapshot_digest: Digest, challenger: Digest,
     snapshot = workspace.records.get(Snapshot, snapshot_digest)
     test = open_test_table(workspace, snapshot, snapshot_digest, challenger)
     family = find(workspace.contract.family)
-    candidate = workspace.records.get(Candidate, challenger)
-    model = load_model(workspace, candidate, challenger)
+    _check_same_inputs(workspace, champion)
+    model = load_model(workspace, workspace.records.get(Candidate, challenger), challenger)
     reference = load_model(workspace, workspace.records.get(Candidate, champion), champion)
     workspace.progress("measure", "draws intervals")
     return measure.measure(
@@ -81,6 +83,21 @@ def _measured(workspace: Workspace, snapshot_digest: Digest, challenger: Digest,
         snapshot_digest=snapshot_digest,
         table="test",
         effects=model.effects(),
+    )
+
+
+def _check_same_inputs(workspace: Workspace, champion: Digest) -> None:
+    """Refuses a champion that was trained on other inputs: fed with today's it would look worse than it is, and favour the challenger."""
+    ours, theirs = workspace.contract, workspace.records.get(Contract, workspace.records.get(Candidate, champion).contract)
+    if inputs_part(ours) == inputs_part(theirs):
+        return
+    names = sorted(ours.features.keys() | theirs.features.keys())
+    changed = [name for name in names if ours.features.get(name) != theirs.features.get(name)]
+    raise UsageError(
+        "The champion was trained on other inputs than this contract makes: the two cannot be compared on one test table.",
+        found=f"changed: {', '.join(changed)}" if changed else "changed: the rows or the sources that features read",
+        expected="features, rows and sources as they stand in the champion's own contract",
+        next="take the change back; or make it a contract of another name, which is held against the baseline",
     )
 
 

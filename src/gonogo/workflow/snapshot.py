@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gonogo.families.registry import find
-from gonogo.ledger import registry
 from gonogo.types.record import Digest
 from gonogo.types.snapshot import Snapshot
 from gonogo.workflow.steps import Done, once
@@ -34,9 +34,14 @@ def take_snapshot(workspace: Workspace) -> Done:
     workspace.progress("snapshot", "reads the sources")
     opened = open_sources(contract, folder=workspace.folder)
     part = data_part(contract)
-    depends_on = {"part": part, "sources": opened.digests, "environment": environment()}
+    before = snapshot_before(workspace, opened.digests)
+    depends_on = {"part": part, "sources": opened.digests, "before": before, "environment": environment()}
     return once(
-        workspace, "snapshot", depends_on, lambda: _taken(workspace, opened, part), rests_on=lambda stored: _tables(workspace, stored)
+        workspace,
+        "snapshot",
+        depends_on,
+        lambda: _taken(workspace, opened, part, before),
+        rests_on=lambda stored: _tables(workspace, stored),
     )
 
 
@@ -44,7 +49,7 @@ def _tables(workspace: Workspace, stored: Digest) -> tuple[Digest, ...]:
     return tuple(table.blob for table in workspace.records.get(Snapshot, stored).tables.values())
 
 
-def _taken(workspace: Workspace, opened: Opened, part: Digest) -> Snapshot:
+def _taken(workspace: Workspace, opened: Opened, part: Digest, before: Digest | None) -> Snapshot:
     from gonogo.data import take
 
     taken = take.take(
@@ -52,17 +57,24 @@ def _taken(workspace: Workspace, opened: Opened, part: Digest) -> Snapshot:
         opened,
         contract_part=part,
         put=workspace.blobs.put,
-        last=last_snapshot(workspace),
+        last=None if before is None else workspace.records.get(Snapshot, before),
         progress=lambda doing: workspace.progress("snapshot", doing),
     )
     workspace.progress("snapshot", "checks the training table")
     family = find(workspace.contract.family)
     findings = (*taken.snapshot.findings, *family.checks(taken.tables["train"], taken.snapshot.inputs))
-    return dataclasses.replace(taken.snapshot, findings=findings)
+    return dataclasses.replace(taken.snapshot, findings=findings, facts={**taken.snapshot.facts, "compared_with": before})
 
 
-def last_snapshot(workspace: Workspace) -> Snapshot | None:
-    """The newest snapshot of this contract whose record is still there, against which distributions are compared."""
-    entries = (e for e in workspace.ledger.entries("snapshot") if workspace.blobs.has(e.body["snapshot"]))  # a lost one is taken again
-    entry = registry.last(entries, "snapshot", contract=workspace.contract.name)
-    return None if entry is None else workspace.records.get(Snapshot, entry.body["snapshot"])
+def snapshot_before(workspace: Workspace, sources: Mapping[str, Digest]) -> Digest | None:
+    """The newest stored snapshot of this contract whose sources held something else: what distributions are compared with.
+
+    One of the same sources would compare them with themselves. A record that is lost is passed over.
+    """
+    for entry in workspace.ledger.entries("snapshot", newest_first=True):
+        stored: Digest = entry.body["snapshot"]
+        if entry.body["contract"] == workspace.contract.name and workspace.blobs.has(stored):
+            held = {pin.name: pin.digest for pin in workspace.records.get(Snapshot, stored).sources}
+            if held != sources:
+                return stored
+    return None

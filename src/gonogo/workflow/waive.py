@@ -6,9 +6,10 @@ from datetime import datetime
 from pathlib import Path
 
 from gonogo.gates.findings import BLOCKING
+from gonogo.ledger import registry
 from gonogo.types.entry import Entry
 from gonogo.types.errors import UsageError
-from gonogo.workflow.snapshot import last_snapshot
+from gonogo.types.snapshot import Snapshot
 from gonogo.workflow.workspace import Workspace, open_workspace
 
 
@@ -31,7 +32,7 @@ def waive(folder: Path | str, code: str, *, where: str, name: str, reason: str, 
 
 def _check_found(workspace: Workspace, code: str, where: str) -> None:
     """A waiver of what was not found would look like one that counts."""
-    snapshot = last_snapshot(workspace)
+    snapshot = _last_snapshot(workspace)
     if snapshot is None or any((f.code, f.where) == (code, where) for f in snapshot.findings if f.status in BLOCKING):
         return
     blocking = [f"{f.code} at {f.where}" for f in snapshot.findings if f.status in BLOCKING]
@@ -41,3 +42,9 @@ def _check_found(workspace: Workspace, code: str, where: str) -> None:
         expected="code and place of an open finding, as they are printed",
         next=f"gonogo run {workspace.folder} shows them",
     )
+
+
+def _last_snapshot(workspace: Workspace) -> Snapshot | None:
+    entry = registry.last(workspace.ledger.entries("snapshot"), "snapshot", contract=workspace.contract.name)
+    there = entry is not None and workspace.blobs.has(entry.body["snapshot"])
+    return workspace.records.get(Snapshot, entry.body["snapshot"]) if entry is not None and there else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import getpass
 import platform
 from collections.abc import Callable
@@ -109,6 +110,12 @@ def data_part(contract: Contract) -> Digest:
 def training_part(contract: Contract) -> Digest:
     """The digest of what shapes the data and the candidate."""
     return _part(contract, _TRAINING)
+
+
+def inputs_part(contract: Contract) -> Digest:
+    """The digest of what a model is fed with: features, rows, and how sources are shaped; where they are read from is no part of it."""
+    sources = {name: dataclasses.replace(source, read="") for name, source in contract.sources.items()}
+    return digest({"features": contract.features, "rows": contract.rows, "sources": sources})
 
 
 def _part(contract: Contract, names: tuple[str, ...]) -> Digest:
