@@ -291,3 +291,8 @@ def test_a_go_says_which_findings_it_passed_over_and_none_where_they_are_waived(
     assert "1 finding in the data stands open all the same: GNG-K001 at features.air_time." in words(passed)
     waived = replace(passed, waived=(Waived(code="GNG-K001", where="features.air_time", by="Ana", why="known before"),))
     assert "open all the same" not in words(waived)
+
+
+@pytest.mark.parametrize(("times", "said"), [(1, "was opened once for this candidate"), (3, "was opened 3 times for this candidate")])
+def test_the_page_says_how_often_the_test_table_was_opened(times, said):
+    assert said in words(worlds.view(times_opened=times))

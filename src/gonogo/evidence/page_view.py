@@ -63,6 +63,7 @@ class PageView:
     champion_measurements: Measurements | None = None
     waived: tuple[Waived, ...] = ()
     no_evidence: str = ""  # why evidence is None
+    times_opened: int = 1  # how often the test table was opened for this candidate
 
     @property
     def reference(self) -> str:

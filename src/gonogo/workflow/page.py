@@ -69,6 +69,7 @@ def _html(records: Records, entries: tuple[Entry, ...], digest: Digest, docket: 
             history=tuple(page.HistoryLine(seq=e.seq, at=e.at.isoformat(), kind=e.kind, by=e.by) for e in entries),
             extra_curves=() if training is None else get(Training, training).curves,
             champion=get(Candidate, evidence.champion),
+            times_opened=registry.opened(entries, docket.candidate),
             waived=tuple(page.Waived(code=w.code, where=w.where, by=w.name, why=w.reason) for w in docket.waivers),
         )
     )
