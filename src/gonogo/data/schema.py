@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gonogo.data.increasing import strictly_increases
+from gonogo.data.increasing import differ_when_sorted, strictly_increases
 from gonogo.data.profile import (
     NUMBERS,
     PROFILED_COLUMNS,
@@ -245,8 +245,8 @@ def _example(world: _World, column: str, where: str) -> dict[str, str]:
 
 def _unique(world: _World) -> _Looked:
     names = ", ".join(world.source.unique)
-    if any(strictly_increases(world.connection, world.name, c, world.types[c], n_rows=world.n_rows) for c in world.source.unique):
-        return _Looked(code="GNG-Q007", at=names)  # one column without a repeated value leaves none to them all together
+    if _is_proven_unique(world):
+        return _Looked(code="GNG-Q007", at=names)
     columns = ", ".join(identifier(c) for c in world.source.unique)
     repeated = f"SELECT {columns}, count(*) AS n FROM {source_table(world.name)} GROUP BY {columns} HAVING count(*) > 1"
     n_repeated, n_rows = one_row(world.connection, f"SELECT count(*), coalesce(sum(n), 0)::BIGINT FROM ({repeated})")
@@ -256,6 +256,15 @@ def _unique(world: _World) -> _Looked:
     row = one_row(world.connection, f"SELECT {texts}, n FROM ({repeated}) ORDER BY {columns} LIMIT 1")
     sentence = f"{n_repeated:,} values of {names} stand in {n_rows:,} rows, e.g. {', '.join(map(str, row[:-1]))} {row[-1]} times"
     return _Looked(code="GNG-Q007", at=names, fault=_open(world, "GNG-Q007", names, sentence, expected="each once", n=n_repeated))
+
+
+def _is_proven_unique(world: _World) -> bool:
+    """Whether one column has no value twice, which leaves none to all of them together; False where only grouping can tell."""
+    connection, name, types, n_rows = world.connection, world.name, world.types, world.n_rows
+    if any(strictly_increases(connection, name, column, types[column], n_rows=n_rows) for column in world.source.unique):
+        return True
+    (column, *others) = world.source.unique
+    return not others and differ_when_sorted(connection, name, column, types[column], n_rows=n_rows)
 
 
 def _automatic(world: _World, sample: pa.Table) -> Iterator[_Looked]:
