@@ -15,7 +15,8 @@ import pytest
 
 from gonogo.data.connection import open_connection
 from gonogo.data.content import digest_of_batches
-from gonogo.data.sources import read_sources
+from gonogo.data.readers import refuse_changed
+from gonogo.data.sources import read_raw, read_sources
 from gonogo.types.contract import Source
 from gonogo.types.errors import ColumnMissing, ColumnMistyped, SourceEmpty, SourceUnreadable, SqlRefused, TimeRefused
 from tests.data.small_contract import contract, read, rows_of, types_of
@@ -419,3 +420,21 @@ def test_a_database_that_cannot_be_reached_never_tells_its_password(tmp_path: Pa
         read(tmp_path, "postgresql://ann:secret@127.0.0.1:1/shop#orders")
     assert "secret" not in str(refused.value)
     assert "postgresql://ann@127.0.0.1:1/shop#orders" in str(refused.value)
+
+
+def test_sql_over_parquet_sees_nan_though_the_footer_is_silent_of_it(tmp_path: Path) -> None:
+    known = pa.array([0] * 4, pa.timestamp("us", tz="UTC"))
+    pq.write_table(pa.table({"x": [1.0, 2.0, float("nan"), 3.0], "known": known}), tmp_path / "t.parquet")
+    sql = "select *, isnan(x) as lost, x > 10 as large from input where isnan(x) or x > 2"
+    connection, _ = read(tmp_path, "t.parquet", known_at="known", timeless=False, sql=sql)
+    assert rows_of(connection, "SELECT sum(lost::int), sum(large::int), count(*) FROM src_t") == [(1, 1, 2)]
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"x": [1]}), file)
+    raw = read_raw("t.parquet", "raw", folder=tmp_path, connection=open_connection(), where="sources.t.read")
+    refuse_changed(raw, "sources.t.read")
+    pq.write_table(pa.table({"x": [1, 2]}), file)
+    with pytest.raises(SourceUnreadable, match="was changed while it was being read"):
+        refuse_changed(raw, "sources.t.read")

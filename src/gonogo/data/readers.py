@@ -8,9 +8,9 @@ from __future__ import annotations
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gonogo.data.content import ContentHash, digest_of_batches, digest_of_files
 from gonogo.data.sql import column_types, first_line, identifier, literal, one_row
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 BATCH_ROWS = 122_880  # one row group of DuckDB
+Stamp: TypeAlias = tuple[int, int, int]  # node, size, nanosecond of the last writing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +32,7 @@ class Raw:
     relation: str  # a table or view of the connection
     digest: Digest
     is_scan: bool = False  # a view over files, read again by each query: cheap for a few columns of a large file
+    stamps: tuple[tuple[Path, Stamp], ...] = ()  # of its files, from before they were read
 
 
 def read_files(read: str, relation: str, *, folder: Path, connection: DuckDBPyConnection, where: str) -> Raw:
@@ -42,7 +44,28 @@ def read_files(read: str, relation: str, *, folder: Path, connection: DuckDBPyCo
     for path in paths:
         if path.stat().st_size == 0:
             raise SourceEmpty(f"{path.name} is empty: it holds no byte", where=where, expected="a header and at least one row")
-    return READERS[kinds[0]](paths, relation, connection, where)
+    stamps = tuple((path, stamp_of(path)) for path in paths)
+    raw = replace(READERS[kinds[0]](paths, relation, connection, where), stamps=stamps)
+    refuse_changed(raw, where)
+    return raw
+
+
+def stamp_of(path: Path) -> Stamp:
+    """What changes when a file is written or replaced: its node, size and time of writing."""
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def refuse_changed(raw: Raw, where: str) -> None:
+    """Raises SourceUnreadable where a file is no longer the one that was digested: what was read could be half of each."""
+    for path, stamp in raw.stamps:
+        if not path.exists() or stamp_of(path) != stamp:
+            raise SourceUnreadable(
+                f"{path.name} was changed while it was being read",
+                where=where,
+                expected="a file that stays as it is: write new data under another name, then rename",
+                next="run again when the writer has finished",
+            )
 
 
 def read_parquet(paths: Sequence[Path], relation: str, connection: DuckDBPyConnection, where: str) -> Raw:

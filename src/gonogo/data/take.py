@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from gonogo.data import features, labels, leakage, proof, schema, splits, tables
 from gonogo.data.opened import Opened
+from gonogo.data.readers import refuse_changed
 from gonogo.data.sources import shape_sources
 from gonogo.types.contract import Contract
 from gonogo.types.errors import ColumnMissing, ColumnMistyped, DataError
@@ -67,6 +68,8 @@ def take(
     proved = proof.prove(plan, connection, rows, computed.inputs, seed=contract.seed, tables=events)
     progress("looks for leaks")
     leaks = leakage.check_leakage(contract, plan.request_columns, connection)
+    for name, source in contract.sources.items():
+        refuse_changed(opened.raws[source.read], f"sources.{name}.read")
     parts = {name: _examples(contract, rows, computed.inputs, name) for name in TABLES}
     snapshot = Snapshot(
         contract_part=contract_part,
