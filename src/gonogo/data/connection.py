@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+# DuckDB 2.0 believes the largest value in a Parquet footer, where NaN has no place: it folds isnan(x) and x > 10 to false, and passes over
+# row groups that hold NaN. Without these two it looks at every value.
+BELIEVES_FOOTERS = "statistics_propagation,filter_pushdown"
 
 
 def open_connection(*, threads: int = 2, memory_limit: str = "", workspace: Path | None = None) -> DuckDBPyConnection:
@@ -33,7 +39,15 @@ def open_connection(*, threads: int = 2, memory_limit: str = "", workspace: Path
     connection = duckdb.connect(":memory:", config=config)
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_progress_bar = false")
-    # DuckDB 2.0 believes the largest value in a Parquet footer, where NaN has no place: it folds isnan(x) and x > 10 to false, and passes
-    # over row groups that hold NaN. Without these two it looks at every value.
-    connection.execute("SET disabled_optimizers = 'statistics_propagation,filter_pushdown'")
+    connection.execute(f"SET disabled_optimizers = '{BELIEVES_FOOTERS}'")
     return connection
+
+
+@contextmanager
+def believing_footers(connection: DuckDBPyConnection) -> Iterator[None]:
+    """Queries run with every optimizer: only for those that heed NaN themselves, and never for SQL of a contract."""
+    connection.execute("SET disabled_optimizers = ''")
+    try:
+        yield
+    finally:
+        connection.execute(f"SET disabled_optimizers = '{BELIEVES_FOOTERS}'")
