@@ -15,7 +15,7 @@ from gonogo.data import features, spill, store
 from gonogo.data.connection import open_connection
 from gonogo.data.joining import Join, added_schema, compute
 from gonogo.data.streams import HeldStream, ParquetStream
-from gonogo.data.writing import sliced, write_joined
+from gonogo.data.writing import write_joined
 from gonogo.types.aggregate import parse_aggregate
 from gonogo.types.contract import Feature, Rows, Source
 from gonogo.types.errors import ColumnMissing, ColumnMistyped, KeysRefused, ScaleRefused, SourceUnreadable, TimeRefused, UsageError
@@ -271,8 +271,9 @@ def job(files, out, *, n_buckets, slab=128, **options):
     join = Join(**SHAPE, aggregates=tuple(map(parse_aggregate, AGGREGATES)), windows=("30s", "all"))
     added = added_schema(join, events.schema)
     if n_buckets == 1:
-        columns = compute(join, labels, events).columns
-        write_joined(out, labels, added, sliced(columns, labels.n_rows, slab), slab=slab)
+        computed = compute(join, labels, events)
+        slabs = (computed.rows(at, slab) for at in range(0, max(1, labels.n_rows), slab))
+        write_joined(out, labels, added, slabs, slab=slab)
     else:
         spill.join_by_buckets(join, labels, events, added, out, folder=out.parent / "work", n_buckets=n_buckets, slab=slab, **options)
     return digest_of_bytes(out.read_bytes())

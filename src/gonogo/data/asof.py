@@ -87,12 +87,26 @@ def group_events(codes: Codes, n_entities: int, event_time: Ints, known_at: Ints
 
     codes: (rows,) entity of each event, shared with the labels; below 0 matches nothing.
     """
-    starts, order = kernels.group(_own(codes), n_entities)
+    starts, order = _group(codes, n_entities)
     when, known = event_time[order], known_at[order]
-    moved, n_moved = kernels.sort_groups(starts, when, known, _NO_FLAGS)
+    moved, n_moved = sorted_groups(starts, when, known)
     if n_moved:
         order, when, known = order[moved], when[moved], known[moved]
     return Grouped(starts=starts, order=order, event_time=when, known_at=known, ties=_ties(starts, when, known))
+
+
+def sorted_groups(starts: Ints, first: Ints, second: Ints, wanted: Flags = _NO_FLAGS) -> tuple[Ints, int]:
+    """Positions in the order (group, first, second), and how many groups moved; only groups that are wanted are looked at."""
+    # the memory comes from numpy, which asks for large pages
+    order = np.empty(first.size, np.int64)
+    n_moved = int(kernels.sort_groups(starts, first, second, wanted, order))
+    return order, n_moved
+
+
+def _group(codes: Codes, n_entities: int) -> tuple[Ints, Ints]:
+    order = np.empty(codes.size, np.int64)
+    starts = kernels.group(_own(codes), n_entities, order)
+    return starts, order[: int(starts[-1])]
 
 
 def _own(codes: Codes) -> Codes:
@@ -165,18 +179,21 @@ def _keep(events: Grouped, kept: NDArray[np.bool_]) -> Grouped:
     )
 
 
-def time_events(events: Grouped, retracted_at: Ints | None, *, boundary: str) -> Events:
-    """The stretch of time in which each event counts; retracted_at is in the order of the table, NEVER where it is not retracted."""
+def time_events(events: Grouped, retracted_at: Ints | None, *, boundary: str, in_place: bool = False) -> Events:
+    """The stretch of time in which each event counts; retracted_at is in the order of the table, NEVER where it is not retracted.
+
+    in_place: the memory of known_at, which nobody reads afterwards, is written over.
+    """
     shift = SHIFTS[boundary]
     until = _NONE if retracted_at is None else retracted_at[events.order]
     if until.size and (until == NEVER).all():
         until = _NONE
-    valid_from = np.empty_like(events.event_time)
+    valid_from = events.known_at if in_place else np.empty_like(events.event_time)
     steady = np.empty(events.starts.size - 1, np.uint8)
     n_unsteady = kernels.validity(events.starts, events.event_time, events.known_at, until, shift, valid_from, steady)
     arrivals, leavings, leaving_starts = _NONE, _NONE, events.starts
     if n_unsteady:
-        arrivals, _ = kernels.sort_groups(events.starts, valid_from, valid_from, 1 - steady)
+        arrivals, _ = sorted_groups(events.starts, valid_from, valid_from, 1 - steady)
     if until.size:
         leavings, leaving_starts = _leavings(events.starts, valid_from, until)
     return Events(
@@ -197,16 +214,16 @@ def _leavings(starts: Ints, valid_from: Ints, until: Ints) -> tuple[Ints, Ints]:
     leaves = (until != NEVER) & (valid_from != NEVER)
     leaving_starts = np.concatenate([[0], np.cumsum(leaves)])[starts]
     positions = np.flatnonzero(leaves)
-    by, _ = kernels.sort_groups(leaving_starts, until[positions], until[positions], _NO_FLAGS)
+    by, _ = sorted_groups(leaving_starts, until[positions], until[positions])
     return positions[by], leaving_starts
 
 
 def group_labels(codes: Codes, n_entities: int, decided_at: Ints) -> Labels:
     """Labels by entity and time; those without an entity (code < 0) get the answer of no events."""
-    starts, order = kernels.group(_own(codes), n_entities)
+    starts, order = _group(codes, n_entities)
     time = decided_at[order]
-    moved, n_moved = kernels.sort_groups(starts, time, time, _NO_FLAGS)
-    if n_moved:
+    if not kernels.in_order(starts, time):
+        moved, _ = sorted_groups(starts, time, time)
         order, time = order[moved], time[moved]
     return Labels(starts=starts, time=time, order=order, n=codes.size)
 
@@ -231,6 +248,43 @@ def window_sums(events: Events, labels: Labels, windows: Ints, columns: tuple[In
         kernels.sums(*_windowed(events, labels, part), prefix, by_row)
         _turn(by_row, made[w : w + at_once].reshape(part.size * width, labels.n))
     return made[:, 0], made[:, 1:]
+
+
+def sum_rows(events: Events, labels: Labels, windows: Ints, columns: tuple[Ints, ...]) -> list[Ints]:
+    """What window_sums gives, as the rows that were filled: (labels, some windows × (1 + columns)), for all windows in turn."""
+    prefix = np.zeros((len(columns), events.order.size + 1), np.int64)
+    for row, column in zip(prefix, columns, strict=True):
+        np.cumsum(column, out=row[1:])
+    width = 1 + len(columns)
+    at_once = max(1, CACHE_LINE // width)
+    made = []
+    for w in range(0, windows.size, at_once):
+        part = windows[w : w + at_once]
+        made.append(_lines(labels.n, part.size * width))
+        kernels.sums(*_windowed(events, labels, part), prefix, made[-1])
+    return made
+
+
+def _lines(n: int, width: int) -> Ints:
+    """(n, width) zeros; a row of CACHE_LINE numbers is one line of the cache, not parts of two."""
+    memory = np.zeros(n * width + CACHE_LINE, np.int64)
+    first = -(memory.ctypes.data // 8) % CACHE_LINE
+    return memory[first : first + n * width].reshape(n, width)
+
+
+def minima_rows(events: Events, labels: Labels, windows: Ints, values: Ints, usable: Flags | None = None) -> Ints:
+    """What window_minima gives, as (labels, windows): an entity's labels stay in the cache from window to window."""
+    out = _lines(labels.n, windows.size)
+    out[:] = kernels.EMPTY
+    kernels.minima(*_windowed(events, labels, windows), values, _NO_FLAGS if usable is None else usable, out.T)
+    return out
+
+
+def turned(by_row: Ints) -> Ints:
+    """(columns, rows) of some (rows, columns), as memory of its own."""
+    by_column = np.empty(by_row.shape[::-1], np.int64)
+    _turn(by_row, by_column)
+    return by_column
 
 
 def _turn(by_row: Ints, by_column: Ints) -> None:

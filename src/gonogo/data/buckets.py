@@ -14,6 +14,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from gonogo.data.buffers import words
 from gonogo.types.errors import ColumnMistyped
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def whole_numbers(column: pa.Array) -> NDArray[np.int64]:
     numbers: Any = column.cast(pa.int64())
     if numbers.null_count:
         numbers = pc.fill_null(numbers, 0)
-    return np.asarray(numbers)
+    return words(numbers)
 
 
 @numba.njit(cache=True, nogil=True, inline="always")

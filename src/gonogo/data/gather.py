@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from gonogo.data import asof
 from gonogo.data.asof import NEVER, Codes, Flags, Ints
+from gonogo.data.buckets import whole_numbers
+from gonogo.data.buffers import words as bits
 from gonogo.data.columns import FARTHEST
 from gonogo.data.keys import KeyTable, key_class
 from gonogo.data.streams import Stream
@@ -85,10 +87,23 @@ class Gathered:
     n_duplicates: int
 
 
-def learn_keys(labels: Stream, by: Sequence[str]) -> KeyTable:
-    """The keys of the labels; events of other entities are of no use to anybody."""
+def learn_keys(labels: Stream, by: Sequence[str], memory: Ints) -> KeyTable:
+    """The keys of the labels; events of other entities are of no use to anybody.
+
+    memory: (labels,) written over. Fresh memory is the dearest part, and the labels' times find room in the same.
+    """
     import pyarrow as pa
 
+    kind = labels.schema.field(by[0]).type
+    if len(by) == 1 and not (key_class(kind) == "text" or pa.types.is_dictionary(kind)):
+        missing = np.empty(0, np.bool_)
+        for at, batch in _placed(labels, by):
+            column = batch.column(0)
+            memory[at : at + batch.num_rows] = whole_numbers(column)
+            if column.null_count:
+                missing = missing if missing.size else np.zeros(memory.size, np.bool_)
+                missing[at : at + batch.num_rows] = np.asarray(column.is_null())
+        return KeyTable.of_numbers(memory, missing)
     batches = list(labels.batches(by))
     return KeyTable([pa.chunked_array([b.column(i) for b in batches], labels.schema.field(c).type) for i, c in enumerate(by)])
 
@@ -107,12 +122,13 @@ def check_keys(labels: Stream, events: Stream, by: Sequence[str]) -> None:
             )
 
 
-def gather_labels(labels: Stream, keys: KeyTable, decided_at: str) -> tuple[asof.Labels, Ints]:
-    """The labels by entity and time, and their times in the order in which they came."""
+def gather_labels(labels: Stream, by: Sequence[str], decided_at: str) -> tuple[KeyTable, asof.Labels, Ints]:
+    """The labels' keys, the labels by entity and time, and their times in the order in which they came."""
     times = np.empty(labels.n_rows, np.int64)
+    keys = learn_keys(labels, by, times)
     for at, batch in _placed(labels, (decided_at,)):
         times[at : at + batch.num_rows] = microseconds(batch.column(0), decided_at)
-    return asof.group_labels(keys.learnt, keys.n_keys, times), times
+    return keys, asof.group_labels(keys.learnt, keys.n_keys, times), times
 
 
 def gather_events(stream: Stream, keys: KeyTable, columns: EventColumns) -> Gathered:
@@ -130,7 +146,7 @@ def gather_events(stream: Stream, keys: KeyTable, columns: EventColumns) -> Gath
     event_time = arrays[columns.event_time].words
     known_at = arrays[columns.known_at].words if columns.known_at else event_time
     retracted_at = arrays[columns.retracted_at].words if columns.retracted_at else None
-    order, n_moved = asof.kernels.sort_groups(starts, event_time, known_at, np.empty(0, np.uint8))
+    order, n_moved = asof.sorted_groups(starts, event_time, known_at)
     # few events are out of order in most tables: those alone change places, and no column is copied
     moved = _out_of_place(order) if n_moved else np.empty(0, np.int64)
     moves = Moves(moved, order[moved])
@@ -142,7 +158,8 @@ def gather_events(stream: Stream, keys: KeyTable, columns: EventColumns) -> Gath
     )
     values = {name: arrays[name] for name in columns.used}
     settled = _settle(grouped, stream, codes, columns, values, retracted_at, moves)
-    events = asof.time_events(settled.events, retracted_at, boundary=columns.boundary)
+    own = bool(columns.known_at) and columns.known_at not in (columns.event_time, columns.retracted_at, *columns.used)
+    events = asof.time_events(settled.events, retracted_at, boundary=columns.boundary, in_place=own)
     if settled.events is not grouped:
         values = {name: column.reordered(events.order) for name, column in values.items()}
     return Gathered(events=events, values=values, n_duplicates=settled.n_duplicates)
@@ -300,7 +317,7 @@ def microseconds(column: pa.Array, name: str, *, or_never: bool = False) -> Ints
         if not or_never:
             raise TimeRefused(f"{name} is null in {column.null_count} rows", expected="a time in every row", where=name)
         column = pc.fill_null(column.cast(pa.int64()), NEVER)
-    return _believable(_bits(column), name, or_never=or_never)
+    return _believable(bits(column), name, or_never=or_never)
 
 
 def _believable(times: Ints, name: str, *, or_never: bool) -> Ints:
@@ -318,7 +335,7 @@ def as_words(column: pa.Array, name: str) -> Ints:
     kind = column.type
     if pa.types.is_floating(kind):
         column = column.cast(pa.float64())
-        numbers = np.asarray(pc.fill_null(column, 0.0) if column.null_count else column)
+        numbers = bits(pc.fill_null(column, 0.0) if column.null_count else column, np.float64)
         return float_words(numbers, name)
     if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_temporal(kind)):
         raise ColumnMistyped(f"{name} of type {kind} cannot be aggregated", found=str(kind), expected="numbers, booleans, times or text")
@@ -329,7 +346,7 @@ def as_words(column: pa.Array, name: str) -> Ints:
             raise ScaleRefused(f"{name} does not fit 64 bits with a sign", found=str(error), where=name) from error
     elif kind.bit_width != 64:
         column = column.cast(pa.int32()).cast(pa.int64())
-    return _bits(pc.fill_null(column.cast(pa.int64()), 0) if column.null_count else column)
+    return bits(pc.fill_null(column.cast(pa.int64()), 0) if column.null_count else column)
 
 
 def float_words(numbers: NDArray[np.float64], name: str) -> Ints:
@@ -337,11 +354,6 @@ def float_words(numbers: NDArray[np.float64], name: str) -> Ints:
     if not np.isfinite(numbers).all():
         raise ScaleRefused(f"{name} holds NaN or an infinity", expected="finite numbers, or null for unknown", where=name)
     return (numbers + 0.0).view(np.int64)  # -0.0 + 0.0 is 0.0
-
-
-def _bits(column: pa.Array) -> Ints:
-    """The 64-bit values of a column without nulls, not copied."""
-    return np.frombuffer(column.buffers()[1], dtype=np.int64)[column.offset : column.offset + len(column)]
 
 
 @numba.njit(cache=True, nogil=True)

@@ -6,7 +6,7 @@ bit for bit; a test holds the two against each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from gonogo.data import asof
 from gonogo.data.asof import ALL, Flags, Ints
-from gonogo.data.gather import Gathered, Values, gather_events, gather_labels, learn_keys
+from gonogo.data.buffers import as_column
+from gonogo.data.gather import Gathered, Values, gather_events, gather_labels
 from gonogo.data.kernels import EMPTY
 from gonogo.data.keys import NumberCodes
 from gonogo.data.planning import Value
@@ -142,55 +143,71 @@ def _held(aggregate: Aggregate, kind: pa.DataType, decimals: Mapping[str, int]) 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Computed:
-    """What was added to the labels, and what was seen on the way."""
+    """What is added to the labels, and what was seen on the way."""
 
-    columns: tuple[pa.Array, ...]  # in the order of `Join.columns`, each with one value per label, in the order of the labels
+    rows: Callable[[int, int], list[pa.Array]]  # (first, n) → the columns of these labels, in the order of `Join.columns`
     n_duplicates: int  # events that repeat another one in everything, counted once
 
 
 def compute(join: Join, labels: Stream, events: Stream) -> Computed:
     """The added columns of these labels: the work of one bucket, or of a whole job that fits into memory."""
-    keys = learn_keys(labels, join.by)
-    grouped, decided_at = gather_labels(labels, keys, join.decided_at)
+    keys, grouped, decided_at = gather_labels(labels, join.by, join.decided_at)
     gathered = gather_events(events, keys, join)
-    made = dict(_Columns(join, gathered, grouped, decided_at).made())
-    return Computed(columns=tuple(made[name] for name in join.columns), n_duplicates=gathered.n_duplicates)
+    makers = list(_Columns(join, gathered, grouped, decided_at).makers())
+
+    def rows(first: int, n: int) -> list[pa.Array]:
+        made = {name: column for maker in makers for name, column in maker(slice(first, first + n))}
+        return [made[name] for name in join.columns]
+
+    return Computed(rows=rows, n_duplicates=gathered.n_duplicates)
+
+
+Maker: TypeAlias = "Callable[[slice], Iterable[tuple[str, pa.Array]]]"
 
 
 class _Columns:
-    """All windows of an aggregate in one pass over the events."""
+    """All windows of an aggregate in one pass over the events.
+
+    What the kernels filled is made into columns a slab of labels at a time, when it is written: so no column is ever held whole.
+    """
 
     def __init__(self, join: Join, gathered: Gathered, labels: asof.Labels, decided_at: Ints) -> None:
         self.join, self.events, self.values, self.labels, self.decided_at = join, gathered.events, gathered.values, labels, decided_at
         self.windows: Ints = np.array([ALL if us is None else us for us in map(window_us, join.windows)], np.int64)
         self._integers: dict[str, tuple[Ints, Value]] = {}
 
-    def made(self) -> Iterator[tuple[str, pa.Array]]:
-        yield from self._added()
+    def makers(self) -> Iterator[Maker]:
+        """For each aggregate, or several of them, what makes the columns of a slab."""
+        added = [a for a in self.join.aggregates if a.function in ADDED]
+        if added:
+            yield self._added(added)
         make = {"last": self._last, "age": self._age, "min": self._extreme, "max": self._extreme, "distinct": self._distinct}
         for aggregate in self.join.aggregates:
             if aggregate.function not in ADDED:
-                names = [self.join.column(aggregate, window) for window in self.join.windows]
-                yield from zip(names, make[aggregate.function](aggregate), strict=True)
+                yield self._named(aggregate, make[aggregate.function](aggregate))
+
+    def _named(self, aggregate: Aggregate, make: Callable[[slice], Iterator[pa.Array]]) -> Maker:
+        names = [self.join.column(aggregate, window) for window in self.join.windows]
+        return lambda slab: zip(names, make(slab), strict=True)
 
     def _integers_of(self, aggregate: Aggregate) -> tuple[Ints, Value]:
-        """The held integers of a column, 0 where null."""
-        import pyarrow as pa
-
+        """The held integers of a column, 0 where null. They take the place of the words that they were made from, if nobody reads those."""
         if aggregate.column not in self._integers:
             column = self.values[aggregate.column]
             value = _held(aggregate, column.kind, self.join.decimals)
             words = column.words.view(np.float64) if value.held == "floating" else column.words
-            held = np.empty(words.size, np.int64)
+            held = column.words if self._spent(aggregate.column) else np.empty(words.size, np.int64)
             for at in range(0, words.size, BLOCK):
-                held[at : at + BLOCK], _ = held_ints(pa.array(words[at : at + BLOCK]), value, where=aggregate.column)
+                held[at : at + BLOCK], _ = held_ints(as_column(words[at : at + BLOCK]), value, where=aggregate.column)
             self._integers[aggregate.column] = held, value
         return self._integers[aggregate.column]
 
-    def _added(self) -> Iterator[tuple[str, pa.Array]]:
-        wanted = [a for a in self.join.aggregates if a.function in ADDED]
-        if not wanted:
-            return
+    def _spent(self, column: str) -> bool:
+        readers = {a.function for a in self.join.aggregates if a.column == column}
+        times = (self.join.event_time, self.join.known_at, self.join.retracted_at)
+        return column not in times and readers <= {*ADDED, "min", "max"}
+
+    def _added(self, wanted: Sequence[Aggregate]) -> Maker:
         columns: dict[tuple[str, str], Ints] = {}  # what is added up, each once: a value, or how many events have it
         for aggregate in wanted:
             if not aggregate.column:
@@ -200,65 +217,69 @@ class _Columns:
             columns["sum", aggregate.column] = held
             if self.values[aggregate.column].present.size:
                 columns["number", aggregate.column] = self.values[aggregate.column].present.astype(np.int64)
-        counts, totals = asof.window_sums(self.events, self.labels, self.windows, tuple(columns.values()))
-        at = {key: i for i, key in enumerate(columns)}
-        for aggregate in wanted:
-            for w, window in enumerate(self.join.windows):
-                number = totals[w, at["number", aggregate.column]] if ("number", aggregate.column) in at else counts[w]
-                total = totals[w, at["sum", aggregate.column]] if aggregate.column else None
-                # a total that nobody else reads makes room for its own quotient: fresh memory is dear
-                alone = total is not None and sum(aggregate.column == other.column for other in wanted) == 1
-                into = total.view(np.float64) if alone and total is not None else None
-                yield self.join.column(aggregate, window), self._quotient(aggregate, number, total, into=into)
+        rounds = asof.sum_rows(self.events, self.labels, self.windows, tuple(columns.values()))
+        at = {key: 1 + i for i, key in enumerate(columns)}
 
-    def _quotient(self, aggregate: Aggregate, number: Ints, total: Ints | None, *, into: Floats | None) -> pa.Array:
+        def make(slab: slice) -> Iterator[tuple[str, pa.Array]]:
+            sums = np.concatenate([asof.turned(by_row[slab]) for by_row in rounds]).reshape(self.windows.size, 1 + len(columns), -1)
+            for aggregate in wanted:
+                for w, window in enumerate(self.join.windows):
+                    number = sums[w, at.get(("number", aggregate.column), 0)]
+                    total = sums[w, at["sum", aggregate.column]] if aggregate.column else None
+                    yield self.join.column(aggregate, window), self._quotient(aggregate, number, total)
+
+        return make
+
+    def _quotient(self, aggregate: Aggregate, number: Ints, total: Ints | None) -> pa.Array:
         """count: number. sum: total / scale. mean: total / number / scale, in this order. share: total / number. Null where number is 0."""
-        import pyarrow as pa
-
         if total is None:
-            return pa.array(number)
+            return as_column(number)
         digits = self._integers_of(aggregate)[1].digits
         if aggregate.function == "sum":
             return _scaled(total, digits, number == 0)
-        quotient, none = np.empty(total.size, np.float64) if into is None else into, np.empty(total.size, np.bool_)
+        quotient, none = np.empty(total.size, np.float64), np.empty(total.size, np.bool_)
         _divide(total, number, 10.0**digits if aggregate.function == "mean" else 1.0, quotient, none)
-        return pa.array(quotient, mask=none)
+        return as_column(quotient, none)
 
     def _latest(self, usable: Flags | None) -> tuple[Ints, list[NDArray[np.bool_]]]:
         found = asof.latest(self.events, self.labels, usable)
         return found, [asof.within(self.events, found, self.decided_at, int(window)) for window in self.windows]
 
-    def _age(self, aggregate: Aggregate) -> Iterator[pa.Array]:
-        import pyarrow as pa
-
+    def _age(self, aggregate: Aggregate) -> Callable[[slice], Iterator[pa.Array]]:
         found, inside = self._latest(None)
-        for known in inside:
-            when = self.events.event_time[np.where(known, found, 0)] if self.events.order.size else found
-            yield pa.array((self.decided_at - np.where(known, when, 0)) / np.float64(1e6), mask=~known)
 
-    def _last(self, aggregate: Aggregate) -> Iterator[pa.Array]:
+        def make(slab: slice) -> Iterator[pa.Array]:
+            for known in (every[slab] for every in inside):
+                when = self.events.event_time[np.where(known, found[slab], 0)] if self.events.order.size else found[slab]
+                yield as_column((self.decided_at[slab] - np.where(known, when, 0)) / np.float64(1e6), ~known)
+
+        return make
+
+    def _last(self, aggregate: Aggregate) -> Callable[[slice], Iterator[pa.Array]]:
         column = self.values[aggregate.column]
         found, inside = self._latest(column.present if column.present.size else None)
-        for known in inside:
-            yield _picked(column, found, known)
+        return lambda slab: (_picked(column, found[slab], known[slab]) for known in inside)
 
-    def _extreme(self, aggregate: Aggregate) -> Iterator[pa.Array]:
+    def _extreme(self, aggregate: Aggregate) -> Callable[[slice], Iterator[pa.Array]]:
         held, value = self._integers_of(aggregate)
         sign = -1 if aggregate.function == "max" else 1
         present = self.values[aggregate.column].present
-        found = asof.window_minima(self.events, self.labels, self.windows, sign * held, present if present.size else None)
-        for smallest in found:
-            none = np.empty(smallest.size, np.bool_)
-            _turn_back(smallest, sign, none)
-            yield _scaled(smallest, value.digits, none)
+        signed = held if sign > 0 else -held
+        found = asof.minima_rows(self.events, self.labels, self.windows, signed, present if present.size else None)
 
-    def _distinct(self, aggregate: Aggregate) -> Iterator[pa.Array]:
-        import pyarrow as pa
+        def make(slab: slice) -> Iterator[pa.Array]:
+            for smallest in asof.turned(found[slab]):
+                none = np.empty(smallest.size, np.bool_)
+                _turn_back(smallest, sign, none)
+                yield _scaled(smallest, value.digits, none)
 
+        return make
+
+    def _distinct(self, aggregate: Aggregate) -> Callable[[slice], Iterator[pa.Array]]:
         column = self.values[aggregate.column]
         codes, n_codes = _codes(column)
-        for number in asof.window_distinct(self.events, self.labels, self.windows, codes, n_codes):
-            yield pa.array(number)
+        found = asof.window_distinct(self.events, self.labels, self.windows, codes, n_codes)
+        return lambda slab: (as_column(number[slab]) for number in found)
 
 
 def _codes(column: Values) -> tuple[NDArray[np.int32], int]:
@@ -277,10 +298,10 @@ def _picked(column: Values, found: Ints, known: NDArray[np.bool_]) -> pa.Array:
     kind = _kept_type(column.kind)
     words = column.words[np.where(known, found, 0)] if column.words.size else np.zeros(found.size, np.int64)
     if column.text is not None:
-        return column.text.take(pa.array(words, mask=~known)).cast(kind)
+        return column.text.take(as_column(words, ~known)).cast(kind)
     if pa.types.is_floating(kind):
-        return pa.array(words.view(np.float64), mask=~known)
-    numbers: Any = pa.array(words, mask=~known)
+        return as_column(words.view(np.float64), ~known)
+    numbers: Any = as_column(words, ~known)
     if pa.types.is_temporal(kind) and kind.bit_width == 32:
         return numbers.cast(pa.int32()).view(kind)
     return numbers.view(kind) if pa.types.is_temporal(kind) else numbers.cast(kind)
@@ -288,11 +309,7 @@ def _picked(column: Values, found: Ints, known: NDArray[np.bool_]) -> pa.Array:
 
 def _scaled(held: Ints, digits: int, none: NDArray[np.bool_]) -> pa.Array:
     """Held integers as numbers."""
-    import pyarrow as pa
-
-    if not digits:
-        return pa.array(held, mask=none)
-    return pa.array(np.divide(held, np.float64(10.0**digits)), mask=none)
+    return as_column(np.divide(held, np.float64(10.0**digits)) if digits else held, none)
 
 
 @numba.njit(cache=True, nogil=True)

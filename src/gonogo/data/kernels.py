@@ -27,8 +27,11 @@ _RUN = 16  # runs this short are sorted by insertion
 
 
 @nb.njit(cache=True, nogil=True)
-def group(codes, n_groups):
-    """Counting sort, stable: starts (n_groups + 1,) and the order (kept,) that brings rows together; codes below 0 are left out."""
+def group(codes, n_groups, order):
+    """Counting sort, stable: returns starts (n_groups + 1,), and fills order (as many as are kept) with the rows brought together.
+
+    Codes below 0 are left out.
+    """
     starts = np.zeros(n_groups + 1, np.int64)
     for i in range(codes.size):
         if codes[i] >= 0:
@@ -38,13 +41,12 @@ def group(codes, n_groups):
     free = np.empty(n_groups, np.int64)
     for e in range(n_groups):
         free[e] = starts[e]
-    order = np.empty(starts[n_groups], np.int64)
     for i in range(codes.size):
         code = codes[i]
         if code >= 0:
             order[free[code]] = i
             free[code] += 1
-    return starts, order
+    return starts
 
 
 @nb.njit(cache=True, nogil=True)
@@ -86,14 +88,21 @@ def _sort_slice(first, second, order, start, stop, spare):
 
 
 @nb.njit(cache=True, nogil=True)
-def sort_groups(starts, first, second, wanted):
-    """Positions in the order (group, first, second), stable; only groups that are wanted and out of order are sorted.
+def in_order(starts, times):
+    """Whether no group has a time that is smaller than the one before it."""
+    for e in range(starts.size - 1):
+        for i in range(starts[e] + 1, starts[e + 1]):
+            if times[i] < times[i - 1]:
+                return False
+    return True
 
-    Returns the positions and how many groups moved; 0 means that the positions are 0, 1, 2, …
+
+@nb.njit(cache=True, nogil=True)
+def sort_groups(starts, first, second, wanted, order):
+    """Fills order with positions in the order (group, first, second), stable; only groups that are wanted and out of order are sorted.
+
+    Groups that are not wanted are left as they are: nobody reads them. Returns how many groups moved.
     """
-    order = np.empty(first.size, np.int64)
-    for i in range(first.size):
-        order[i] = i
     longest = 0
     for e in range(starts.size - 1):
         longest = max(longest, starts[e + 1] - starts[e])
@@ -102,12 +111,14 @@ def sort_groups(starts, first, second, wanted):
     for e in range(starts.size - 1):
         if wanted.size > 0 and wanted[e] == 0:
             continue
+        for i in range(starts[e], starts[e + 1]):
+            order[i] = i
         for i in range(starts[e] + 1, starts[e + 1]):
             if first[i] < first[i - 1] or (first[i] == first[i - 1] and second[i] < second[i - 1]):
                 _sort_slice(first, second, order, starts[e], starts[e + 1], spare)
                 moved += 1
                 break
-    return order, moved
+    return moved
 
 
 @nb.njit(cache=True, nogil=True)

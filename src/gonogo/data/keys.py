@@ -71,6 +71,14 @@ class KeyTable:
             self._joins.append(NumberCodes(pairs, missing))
             self.learnt, self.n_keys = self._joins[-1].look_up(pairs, missing), self._joins[-1].n_codes
 
+    @classmethod
+    def of_numbers(cls, values: Integers, missing: NDArray[np.bool_]) -> KeyTable:
+        """Learn keys of one part, the numbers that buckets.whole_numbers gives. `missing` may be empty: nothing is."""
+        table, part = cls.__new__(cls), _Whole()
+        table._parts, table._joins = [part], []
+        table.learnt, table.n_keys = part.learn_numbers(values, missing), part.n_codes
+        return table
+
     def codes(self, columns: Sequence[pa.Array]) -> Codes:
         """(n,) the code of each key, ABSENT where it was never learnt or has a null part."""
         codes = self._parts[0].codes(columns[0])
@@ -114,6 +122,9 @@ class _Whole:
     def learn(self, column: pa.ChunkedArray) -> Codes:
         values = np.concatenate([np.empty(0, np.int64), *map(whole_numbers, column.chunks)])
         missing = np.concatenate([np.asarray(chunk.is_null()) for chunk in column.chunks]) if column.null_count else np.empty(0, np.bool_)
+        return self.learn_numbers(values, missing)
+
+    def learn_numbers(self, values: Integers, missing: NDArray[np.bool_]) -> Codes:
         self._numbers = NumberCodes(values, missing)
         self.n_codes = self._numbers.n_codes
         return self._numbers.look_up(values, missing)

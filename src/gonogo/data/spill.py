@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gonogo.data.buckets import bucket_of, bucket_order, key_hashes
+from gonogo.data.buffers import as_column, words
 from gonogo.data.content import digest_of_file
 from gonogo.data.joining import Join, compute
 from gonogo.data.streams import HeldStream, ParquetStream, Stream
@@ -143,8 +144,7 @@ class _Work:
         schema = pa.schema([(PLACE, pa.int32()), *self.added])
         batches, at = [], 0
         for label in labels:
-            columns = [column.slice(at, label.num_rows) for column in computed.columns]
-            batches.append(pa.RecordBatch.from_arrays([label.column(PLACE), *columns], schema=schema))
+            batches.append(pa.RecordBatch.from_arrays([label.column(PLACE), *computed.rows(at, label.num_rows)], schema=schema))
             at += label.num_rows
         _write_batches(self._part_path(bucket), batches)
         return bucket, {"digest": digest_of_file(self._part_path(bucket)), "n_duplicates": computed.n_duplicates}
@@ -161,12 +161,12 @@ class _Work:
         for number in range(len(self._slab_paths("labels", self.labels))):
             table = pa.Table.from_batches([reader.get_batch(number) for reader in readers]).combine_chunks()
             rows = min(self.slab, max(0, self.labels.n_rows - number * self.slab))
-            places = np.asarray(table[PLACE])
+            places = words(_whole(table[PLACE]), np.int32)
             if len(places) != rows:
                 raise BlobCorrupt("a part lacks rows", found=f"{len(places):,}", expected=f"{rows:,}", where=str(self.job))
             order = np.empty(rows, np.int64)
             order[places] = np.arange(rows)
-            taken = table.drop_columns([PLACE]).take(pa.array(order)).combine_chunks()
+            taken = table.drop_columns([PLACE]).take(as_column(order)).combine_chunks()
             yield [_whole(column) for column in taken.columns]
 
     def manifest(self) -> dict[str, Any]:
@@ -206,7 +206,7 @@ def _told_apart(table: pa.Table, by: Sequence[str], n_buckets: int, *, with_plac
     order, starts = bucket_order(buckets, n_buckets)
     taken = [_taken(column, order) for column in columns]
     if with_place:
-        names, taken = [*names, PLACE], [*taken, pa.array(order.astype(np.int32))]
+        names, taken = [*names, PLACE], [*taken, as_column(order).cast(pa.int32())]
     whole = pa.RecordBatch.from_arrays(taken, names=names)
     return [whole.slice(int(starts[b]), int(starts[b + 1] - starts[b])) for b in range(n_buckets)]
 
@@ -217,9 +217,8 @@ def _taken(column: pa.Array, order: Any) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if column.null_count or not pa.types.is_primitive(column.type) or column.type.bit_width != 64:
-        return column.take(pa.array(order))
-    words = np.frombuffer(column.buffers()[1], np.int64)[column.offset : column.offset + len(column)]
-    return pa.Array.from_buffers(column.type, len(order), [None, pa.py_buffer(words[order])])
+        return column.take(as_column(order))
+    return pa.Array.from_buffers(column.type, len(order), [None, pa.py_buffer(words(column)[order])])
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

@@ -19,7 +19,7 @@ from gonogo.data.content import digest_of_file
 from gonogo.data.gather import check_keys
 from gonogo.data.joining import Join
 from gonogo.data.streams import ParquetStream, Stream, require
-from gonogo.data.writing import ROW_GROUP, sliced, write_joined
+from gonogo.data.writing import ROW_GROUP, write_joined
 from gonogo.types.aggregate import parse_aggregate
 from gonogo.types.errors import UsageError
 from gonogo.types.record import Digest
@@ -174,10 +174,16 @@ def _check_tables(join: Join, labels: Stream, events: Stream) -> pa.Schema:
 
 def _bytes_needed(join: Join, n_labels: int, n_events: int) -> int:
     """What the job takes in one piece: arrays of 8 bytes a row that are alive at the same time."""
-    n_added = len(join.columns)
-    per_event = 8 * (2 * len(join.event_columns) + 5)
-    per_label = 8 * (len(join.by) + 5 + 3 * n_added)
+    per_event = 8 * (len(join.event_columns) + 3 * len(join.used) + 4)
+    per_label = 8 * (len(join.by) + 5 + _numbers_per_label(join))
     return n_events * per_event + n_labels * per_label
+
+
+def _numbers_per_label(join: Join) -> int:
+    """What the kernels fill for each label before it becomes columns, slab by slab: never less than what they do."""
+    summed = {a.column for a in join.aggregates if a.function in joining.ADDED}
+    sums = 1 + 2 * len(summed - {""}) if summed else 0  # of a column with nulls, how many are not null as well
+    return len(join.windows) * (sums + sum(a.function not in joining.ADDED for a in join.aggregates)) + 2
 
 
 def _slab_rows(join: Join, labels: Stream, share: int) -> int:
@@ -191,5 +197,6 @@ def _slab_rows(join: Join, labels: Stream, share: int) -> int:
 
 def _join_in_memory(join: Join, labels: Stream, events: Stream, added: pa.Schema, out: Path) -> int:
     computed = joining.compute(join, labels, events)
-    write_joined(out, labels, added, sliced(computed.columns, labels.n_rows))
+    slabs = (computed.rows(at, ROW_GROUP) for at in range(0, max(1, labels.n_rows), ROW_GROUP))
+    write_joined(out, labels, added, slabs)
     return computed.n_duplicates

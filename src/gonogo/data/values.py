@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gonogo.data.asof import Flags, Ints
+from gonogo.data.buffers import words
 from gonogo.data.planning import Value
 from gonogo.types.errors import ScaleRefused
 
@@ -115,7 +116,10 @@ def _numbers(array: pa.Array, dtype: Any) -> NDArray[Any]:
 
     if pa.types.is_boolean(array.type):
         array = array.cast(pa.int8())
-    return np.asarray(pc.fill_null(array, 0) if array.null_count else array).astype(dtype, copy=False)
+    filled = pc.fill_null(array, 0) if array.null_count else array
+    if filled.type in (pa.int64(), pa.float64()):
+        return words(filled, np.int64 if filled.type == pa.int64() else np.float64).astype(dtype, copy=False)
+    return np.asarray(filled).astype(dtype, copy=False)
 
 
 def _from_floats(numbers: NDArray[np.float64], present: Flags | None, value: Value, where: str) -> Ints:

@@ -73,12 +73,6 @@ def _hardly_repeats(column: pa.Array) -> bool:
     return 2 * len(sample.unique()) > len(sample)
 
 
-def sliced(columns: Sequence[pa.Array], n_rows: int, slab: int = ROW_GROUP) -> Iterator[list[pa.Array]]:
-    """Whole columns as slabs."""
-    for at in range(0, max(1, n_rows), slab):
-        yield [column.slice(at, slab) for column in columns]
-
-
 def cut(stream: Stream, columns: Sequence[str], slab: int, *, first: int = 0) -> Iterator[pa.Table]:
     """Slabs of a stream, from number `first` on: `slab` rows each, the last one what is left; one of no rows where the stream has none."""
     import pyarrow as pa
