@@ -1,1 +1,124 @@
-"""Statistics: arrays in, records out. Every figure with an interval, or a refusal."""
+"""Statistics: arrays in, records out. Every figure with an interval, or a refusal.
+
+Usable on its own: no contract, no file, no ledger. Every figure is called alike, and gives an `Estimate`:
+
+>>> import numpy as np
+>>> from gonogo import stats
+>>> rng = np.random.default_rng(0)
+>>> p = rng.uniform(size=2000)
+>>> y = rng.uniform(size=2000) < p
+>>> auc = stats.roc_auc(y, p)
+>>> auc.interval.low < auc.value < auc.interval.high
+True
+>>> stats.roc_auc(np.ones(2000), p).refused
+'one class only: there is nothing to rank'
+
+Names are imported when they are first used, so that the package costs nothing until then.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOMES = {
+    # how well a score ranks
+    "roc_auc": "scores",
+    "average_precision": "scores",
+    "precision_at_recall": "scores",
+    "recall_at_false_positive_rate": "scores",
+    "lift": "scores",
+    # what a threshold does
+    "confusion": "decisions",
+    "precision": "decisions",
+    "recall": "decisions",
+    "false_positive_rate": "decisions",
+    "f_beta": "decisions",
+    "matthews_correlation": "decisions",
+    "cost_per_decision": "decisions",
+    # which threshold keeps its promise
+    "choose_threshold": "thresholds",
+    # whether a probability means what it says
+    "log_loss": "probabilities",
+    "brier_score": "probabilities",
+    "brier_decomposition": "probabilities",
+    "expected_calibration_error": "probabilities",
+    "calibration_slope": "probabilities",
+    "calibration_intercept": "probabilities",
+    "calibration_test": "probabilities",
+    "reliability": "probabilities",
+    # how it is bent so that it does
+    "fit_platt": "calibration",
+    "fit_isotonic": "calibration",
+    "fit_temperature": "calibration",
+    "fit_beta": "calibration",
+    "prior_correction": "calibration",
+    # numbers
+    "root_mean_squared_error": "regression",
+    "mean_absolute_error": "regression",
+    "mean_absolute_percentage_error": "regression",
+    "quantile_loss": "regression",
+    "interval_coverage": "regression",
+    # lists
+    "ndcg": "lists",
+    "mean_average_precision": "lists",
+    "mean_reciprocal_rank": "lists",
+    "recall_at_k": "lists",
+    "hit_rate": "lists",
+    "catalogue_coverage": "lists",
+    # several classes
+    "accuracy": "classes",
+    "macro_f1": "classes",
+    "micro_f1": "classes",
+    "one_vs_rest_auc": "classes",
+    "multiclass_log_loss": "classes",
+    # two models on the same rows
+    "compare": "comparison",
+    "compare_all": "comparison",
+    "mcnemar": "comparison",
+    "approximate_randomisation": "comparison",
+    "wilcoxon": "comparison",
+    "non_inferior": "comparison",
+    "equivalent": "comparison",
+    # many tests at once; what a test could have seen
+    "holm": "multiplicity",
+    "benjamini_hochberg": "multiplicity",
+    "minimum_detectable_difference": "power",
+    "power_of_difference": "power",
+    "units_needed": "power",
+    # slices
+    "by_slice": "slices",
+    "worst_slices": "slices",
+    "gap": "slices",
+    # two populations
+    "differ": "populations",
+    "welch": "populations",
+    "mann_whitney": "populations",
+    "kolmogorov_smirnov": "populations",
+    "anderson_darling": "populations",
+    "chi_square": "populations",
+    "fisher": "populations",
+    "classifier_two_sample": "populations",
+    "maximum_mean_discrepancy": "populations",
+    "energy_distance": "populations",
+    # bias or variance
+    "diagnose": "learning",
+    # times
+    "quantile": "quantiles",
+    # what they give
+    "Estimate": "records",
+    "Interval": "records",
+    "Tested": "records",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gonogo.stats' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"gonogo.stats.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOMES)

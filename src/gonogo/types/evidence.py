@@ -53,6 +53,32 @@ class Estimate:
     better: str  # "higher" | "lower"
     refused: str = ""  # why there is no value; empty where there is one
 
+    def __str__(self) -> str:
+        """One line for a person: "roc_auc 0.8312 [0.8250, 0.8371] DeLong by unit …, 2,000 units", or why there is no figure."""
+        name = self.metric + (f" ({self.slice})" if self.slice else "") + (" difference" if self.of is Of.DIFFERENCE else "")
+        if self.value is None or self.interval is None:
+            return f"{name}: refused, {self.refused}"
+        unit = f" {self.measured_in}" if self.measured_in else ""
+        ends = f"[{self.interval.low:.4g}, {self.interval.high:.4g}]"
+        return f"{name} {self.value:.4g} {ends}{unit}, {self.interval.method}, {self.n_units:,} units"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tested:
+    """One hypothesis test: never a p-value without the size of the effect beside it.
+
+    A test that could not be made has statistic and p_value None, and `refused` says why in words.
+    """
+
+    test: str  # "McNemar, mid-p"
+    null: str  # what is tested, as a sentence: "both models are right equally often"
+    statistic: float | None
+    p_value: float | None
+    effect: Estimate  # how large, with its interval
+    n_units: int  # independent units behind it
+    n_rows: int
+    refused: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class UnitScores:
