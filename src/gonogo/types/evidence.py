@@ -92,6 +92,18 @@ class UnitScores:
     weight: Array
 
 
+@dataclass(frozen=True, slots=True)
+class Linearised:
+    """A figure that is no ratio of sums, group of rows by group, and each row's share in its error.
+
+    value: (n_groups,) float64, NaN where the figure is undefined; influence: (n,) float64 in row order, so that within a group g
+    value[g] − truth ≈ Σ influence over the rows of g. Its spread follows from the sums by unit: G/(G−1) · Σ e², as for `UnitScores`.
+    """
+
+    value: Array
+    influence: Array
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Point:
     """One point of a curve, with the interval of y where it has one."""
