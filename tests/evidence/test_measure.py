@@ -100,6 +100,13 @@ def test_every_figure_is_given_for_both_arms_and_their_difference_with_an_interv
     assert _find(evidence, "order", Of.DIFFERENCE).interval.low > 0
 
 
+def test_what_the_costs_of_the_contract_make_measurable_is_measured_too():
+    priced = replace(FAMILY, priced=lambda cost: (Error(name="cost_per_decision", measured_in=f"{cost.false_positive_usd} usd"),))
+    found = _find(_measure(*_world(), family=priced), "cost_per_decision", Of.DIFFERENCE, "place=X")
+    assert found.value is not None
+    assert found.measured_in == "1 usd"
+
+
 def test_the_record_names_its_parents_and_holds_curves_and_effects():
     effect = Effect(name="x", value=1.0)
     evidence = _measure(*_world(), effects=(effect,))

@@ -88,7 +88,7 @@ def measure(
     partitions = tuple(partition(examples.slices, rows.unit, slicing) for slicing in contract.slices)
     draws = unit_draws(rows.n_units, n_draws, contract.seed)
     estimates = itertools.chain(
-        *(_metric(metric, rows, partitions) for metric in family.metrics),
+        *(_metric(metric, rows, partitions) for metric in (*family.metrics, *_priced(family, contract))),
         *(_statistics(family.statistics, rows, part, draws, contract) for part in (_whole(rows), *_parts(partitions))),
     )
     return Evidence(
@@ -104,6 +104,10 @@ def measure(
         curves=family.curves(challenger, champion, examples.outcomes) if family.curves and rows.n_units else (),
         effects=effects,
     )
+
+
+def _priced(family: Family, contract: Contract) -> tuple[Metric, ...]:
+    return family.priced(contract.cost) if family.priced else ()
 
 
 def _rows(examples: Examples, challenger: Table, champion: Table) -> _Rows:

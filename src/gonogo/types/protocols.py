@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from gonogo.types.contract import Cost
+
     Table: TypeAlias = pa.Table
     Weights: TypeAlias = NDArray[np.float64]
 
@@ -107,6 +109,7 @@ class Family:
     checks: Callable[[Examples, tuple[Input, ...]], tuple[Finding, ...]]  # findings on a train table; raises OutcomeRefused
     refine: Callable[[Model, Examples, int], Refined] | None = None  # (model, validate, seed)
     curves: Callable[[Table, Table, Table], tuple[Curve, ...]] | None = None  # (challenger, champion, outcomes) → plots
+    priced: Callable[[Cost], tuple[Metric, ...]] | None = None  # what the contract's costs make measurable: the cost of a decision
     words: Mapping[str, str] = field(default_factory=dict)  # metric → a sentence for a stakeholder
 
 
