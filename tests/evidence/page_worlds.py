@@ -354,6 +354,7 @@ def measurements(factor: float = 1.0) -> Measurements:
             timed("latency_p95", 0.52, "ms"),
             timed("latency_p99", 1.24, "ms"),
             timed("cost_per_1000", 0.0000031, "usd"),
+            estimate("latency_p99", Of.DIFFERENCE, 1.116 * factor, 0.11 * factor, unit="ms", units=600),
         ),
     )
 

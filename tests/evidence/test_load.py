@@ -138,3 +138,36 @@ def test_real_clocks_see_a_real_model():
     measured = measure_load(Doubling(), INPUTS, contract=CONTRACT, candidate=CANDIDATE, artifact_bytes=1, now=NOW)
     assert 0 < _find(measured, "latency_p50").value < 50
     assert _find(measured, "latency_p99").n_units <= MOST_ANSWERS
+
+
+def test_what_changed_stands_beside_both_arms():
+    world = World()
+    measured = _measure(world, champion=_Beside(world, slowness=2.0), champion_bytes=1_000_000)
+    change, p50s = (
+        _find(measured, "latency_p50", Of.DIFFERENCE),
+        [_find(measured, "latency_p50", of) for of in (Of.CHALLENGER, Of.CHAMPION)],
+    )
+    assert change.value == pytest.approx(p50s[0].value - p50s[1].value)
+    assert change.interval.high < 0, "half as slow is faster beyond doubt"
+    p99 = _find(measured, "latency_p99", Of.DIFFERENCE)
+    assert p99.interval.low < p99.value < p99.interval.high
+    assert _find(measured, "cost_per_1000", Of.DIFFERENCE).interval.high < 0
+    assert _find(measured, "throughput_rows_per_s", Of.DIFFERENCE).interval.low > 0
+    assert [_find(measured, "artifact_mb", of).value for of in Of] == [2.5, 1.0, 1.5]
+
+
+def test_without_a_champion_nothing_is_said_of_a_change():
+    assert not [e for e in _measure(World()).estimates if e.of is Of.DIFFERENCE]
+
+
+class _Beside:
+    """A second model that moves the clock of the first."""
+
+    def __init__(self, world: World, slowness: float) -> None:
+        self.world, self.slowness = world, slowness
+
+    def predict(self, inputs: pa.Table) -> pa.Table:
+        before = self.world.now_ns
+        self.world.predict(inputs)
+        self.world.now_ns = before + int((self.world.now_ns - before) * self.slowness)
+        return inputs

@@ -245,7 +245,8 @@ def test_dropped_rows_and_the_bias_of_a_naive_label_are_counted(go):
 
 def test_costs_stand_beside_what_they_were_before(go):
     assert "latency p99" in (said := Document(go).said)
-    assert "1.240 [1.141, 1.339] ms 0.1240 [0.1141, 0.1339] ms at most 20" in said
+    assert "1.240 [1.141, 1.339] ms 0.1240 [0.1141, 0.1339] ms 1.12 [1.01, 1.23] ms at most 20" in said
+    assert "0.310 [0.285, 0.335] ms 0.0310 [0.0285, 0.0335] ms not measured budget 5" in said
 
 
 def test_a_curve_without_points_is_named_and_not_drawn():

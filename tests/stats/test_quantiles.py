@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gonogo.stats.quantiles import quantile
+from gonogo.stats.quantiles import quantile, quantile_difference
 from gonogo.stats.refusals import NotFinite, TooFewUnits
 
 
@@ -31,3 +31,23 @@ def test_too_few_values_for_a_tail_are_refused():
 def test_nan_is_refused():
     with pytest.raises(NotFinite):
         quantile(np.array([1.0, np.nan]), 0.5)
+
+
+def test_the_difference_of_two_quantiles_holds_the_truth_however_the_samples_hang_together():
+    held = {"apart": 0, "together": 0}
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        ours = rng.exponential(size=900)
+        held["apart"] += _holds(quantile_difference(ours, 2 * rng.exponential(size=900), 0.95), -np.log(20))
+        held["together"] += _holds(quantile_difference(ours, 2 * ours, 0.95), -np.log(20))
+    assert min(held.values()) >= 0.93 * 200
+
+
+def test_too_few_values_bound_no_difference():
+    with pytest.raises(TooFewUnits):
+        quantile_difference(np.arange(436.0), np.arange(1000.0), 0.99)
+    assert quantile_difference(np.arange(437.0), np.arange(1000.0), 0.99).n_units == 437
+
+
+def _holds(figure, truth: float) -> bool:
+    return figure.interval.low <= truth <= figure.interval.high

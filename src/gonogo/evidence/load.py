@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gonogo.stats.clustered import ratio_of_sums
-from gonogo.stats.quantiles import quantile
+from gonogo.stats.clustered import paired_difference, ratio_of_sums
+from gonogo.stats.quantiles import quantile, quantile_difference
 from gonogo.stats.refusals import NoSpread, Refused
 from gonogo.types.evidence import Estimate, Interval, Measurements, Of, UnitScores
 
@@ -70,9 +70,10 @@ def measure_load(
     artifact_bytes: int,
     now: datetime,
     champion: Model | None = None,
+    champion_bytes: int | None = None,
     clocks: Clocks | None = None,
 ) -> Measurements:
-    """Latency, throughput, cost, size and memory of a model, and of the champion beside it where one is given.
+    """Latency, throughput, cost, size and memory of a model, and of the champion beside it where one is given, and what changed.
 
     inputs: rows to ask about, as the model sees them; a sample by the contract's seed is asked one by one. now: aware.
     cost_per_1000 is the processor time of 1,000 answers at the contract's price: of one-row answers where the mode is request or async, of
@@ -90,7 +91,7 @@ def measure_load(
         candidate=candidate,
         machine=machine(),
         measured_at=now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        estimates=(*estimates, _counted("artifact_mb", artifact_bytes / 1e6), *_peak_memory()),
+        estimates=(*estimates, *_changes(arms, contract), *_sizes(artifact_bytes, champion_bytes), *_peak_memory()),
     )
 
 
@@ -165,22 +166,53 @@ def _estimates(arm: _Arm, contract: Contract) -> Iterator[Estimate]:
 
 def _cost(arm: _Arm, contract: Contract) -> Figure:
     """USD for 1,000 answers, with an interval over blocks of neighbouring answers, or over batches."""
-    usd_per_ns = contract.cost.machine_usd_per_hour / 3600 * NS
+    return _priced(ratio_of_sums(_spent(arm, contract)), contract)
+
+
+def _spent(arm: _Arm, contract: Contract) -> UnitScores:
+    """Processor nanoseconds by block of neighbouring answers (or by batch), and how many thousand answers they paid for."""
     batch = contract.mode == "batch"
     spent = np.array(arm.batch_cpu_ns if batch else arm.cpu_ns, dtype=np.float64)
     if not spent.any():
         raise NoSpread("the processor's clock did not move: it is too coarse for answers this quick")
     unit = np.arange(len(spent)) if batch else np.arange(len(spent)) // BLOCK
-    answers = np.full(len(spent), (arm.batch_rows if batch else 1) / 1000)
-    found = ratio_of_sums(UnitScores(unit, spent, answers))
-    # Priced last: a machine that costs nothing gives exactly nothing, and no share of zeros.
+    return UnitScores(unit, spent, np.full(len(spent), (arm.batch_rows if batch else 1) / 1000))
+
+
+def _priced(found: Figure, contract: Contract) -> Figure:
+    """Nanoseconds as USD; priced last, so that a machine that costs nothing gives exactly nothing, and no share of zeros."""
+    usd_per_ns = contract.cost.machine_usd_per_hour / 3600 * NS
     low, high = found.interval.low * usd_per_ns, found.interval.high * usd_per_ns
     return replace(found, value=found.value * usd_per_ns, interval=replace(found.interval, low=low, high=high))
 
 
 def _throughput(arm: _Arm) -> Figure:
+    return ratio_of_sums(_batches(arm))
+
+
+def _batches(arm: _Arm) -> UnitScores:
     seconds = np.array(arm.batch_wall_ns, dtype=np.float64) * NS
-    return ratio_of_sums(UnitScores(np.arange(len(seconds)), np.full(len(seconds), float(arm.batch_rows)), seconds))
+    return UnitScores(np.arange(len(seconds)), np.full(len(seconds), float(arm.batch_rows)), seconds)
+
+
+def _changes(arms: list[_Arm], contract: Contract) -> Iterator[Estimate]:
+    """What the challenger takes more than the champion; nothing where there is no champion."""
+    if len(arms) < 2:
+        return
+    ours, theirs = arms
+    ms = tuple(np.array(arm.wall_ns, dtype=np.float64) * 1e-6 for arm in arms)
+    n, change = len(ours.wall_ns), Of.DIFFERENCE
+    for name, share in LATENCIES:
+        yield _estimate(name, change, "ms", "lower", n, lambda share=share: quantile_difference(*ms, share))  # type: ignore[misc]
+    yield _estimate("cost_per_1000", change, "usd", "lower", n, lambda: _cost_difference(ours, theirs, contract))
+    batches = len(ours.batch_wall_ns)
+    yield _estimate(
+        "throughput_rows_per_s", change, "rows/s", "higher", batches, lambda: paired_difference(_batches(ours), _batches(theirs))
+    )
+
+
+def _cost_difference(ours: _Arm, theirs: _Arm, contract: Contract) -> Figure:
+    return _priced(paired_difference(_spent(ours, contract), _spent(theirs, contract)), contract)
 
 
 def _estimate(name: str, of: Of, measured_in: str, better: str, n: int, figure: Callable[[], Figure]) -> Estimate:
@@ -202,10 +234,18 @@ def _estimate(name: str, of: Of, measured_in: str, better: str, n: int, figure: 
     )
 
 
-def _counted(name: str, megabytes: float) -> Estimate:
+def _sizes(challenger: int, champion: int | None) -> Iterator[Estimate]:
+    """Of the artifacts, read off."""
+    yield _counted("artifact_mb", challenger / 1e6)
+    if champion is not None:
+        yield _counted("artifact_mb", champion / 1e6, Of.CHAMPION)
+        yield _counted("artifact_mb", (challenger - champion) / 1e6, Of.DIFFERENCE)
+
+
+def _counted(name: str, megabytes: float, of: Of = Of.CHALLENGER) -> Estimate:
     """A figure that is read off, not sampled: its interval has no width and says so."""
     exact = Interval(low=megabytes, high=megabytes, level=1.0, method="read off, not sampled")
-    return Estimate(metric=name, of=Of.CHALLENGER, value=megabytes, interval=exact, n_units=1, n_rows=1, measured_in="MB", better="lower")
+    return Estimate(metric=name, of=of, value=megabytes, interval=exact, n_units=1, n_rows=1, measured_in="MB", better="lower")
 
 
 def _peak_memory() -> tuple[Estimate, ...]:

@@ -40,6 +40,15 @@ class FigureRow:
     champion: str
     difference: str
     slice: str = ""
+    limit: str = ""  # what the contract allows, where the table has a column for it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figures:
+    """The figures of the whole table: few things first."""
+
+    first: tuple[FigureRow, ...]  # a gate reads them
+    more: tuple[FigureRow, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,10 +62,15 @@ class TrialRow:
     note: str
 
 
-def figure_rows(view: PageView) -> tuple[FigureRow, ...]:
-    """Every metric on the whole table, in the order in which it was measured."""
+def figure_rows(view: PageView) -> Figures | None:
+    """Every metric on the whole table: those that a gate reads first, in the order of the gates. None where there is none."""
     estimates = view.evidence.estimates if view.evidence else ()
-    return tuple(_figures(view, m, "") for m in dict.fromkeys(e.metric for e in estimates if not e.slice))
+    measured = dict.fromkeys(e.metric for e in estimates if not e.slice)
+    if not measured:
+        return None
+    gated = [m for m in dict.fromkeys(g.metric for g in view.contract.gates) if m in measured]
+    first = gated or list(measured)  # a contract whose gates read no figure hides none
+    return Figures(first=tuple(_figures(view, m, "") for m in first), more=tuple(_figures(view, m, "") for m in measured if m not in first))
 
 
 def slice_rows(view: PageView) -> tuple[FigureRow, ...]:
@@ -257,7 +271,8 @@ def measured_rows(view: PageView) -> tuple[FigureRow, ...]:
                 words=words_of(view, metric),
                 challenger=_cell(mine),
                 champion=_cell(theirs),
-                difference=_budget(view.contract, metric),
+                difference=_cell(_measured(own, metric, Of.DIFFERENCE)),
+                limit=_budget(view.contract, metric),
             )
         )
     return tuple(rows)

@@ -37,3 +37,20 @@ def quantile(values: Array, share: float, *, level: float = 0.95) -> Figure:
     high = bisect_left(range(n), True, key=lambda k: binomial_cdf(k, n, share) >= 1 - tail)
     interval = Interval(low=float(values[low]), high=float(values[high]), level=level, method="order statistics, binomial")
     return Figure(value=float(np.quantile(values, share)), interval=interval, n_units=n, n_rows=n)
+
+
+def quantile_difference(ours: Array, theirs: Array, share: float, *, level: float = 0.95) -> Figure:
+    """The `share` quantile of ours minus that of theirs, between order statistics, however the two samples hang together.
+
+    ours, theirs: (n,) and (m,) finite; values within one sample are independent. Each quantile is held at the level 1 − (1 − level)/2, so
+    that both are held at once with `level` at least (Bonferroni): paired or not, the interval is never too narrow, and often wide.
+    Raises as `quantile`; 437 values are needed for 0.99 at 95 %.
+
+    >>> quantile_difference(np.arange(101.0) + 5, np.arange(101.0), 0.5).value
+    5.0
+    """
+    each = 1 - (1 - level) / 2
+    a, b = quantile(ours, share, level=each), quantile(theirs, share, level=each)
+    low, high = a.interval.low - b.interval.high, a.interval.high - b.interval.low
+    interval = Interval(low=low, high=high, level=level, method="order statistics of both, Bonferroni")
+    return Figure(value=a.value - b.value, interval=interval, n_units=min(a.n_units, b.n_units), n_rows=min(a.n_rows, b.n_rows))

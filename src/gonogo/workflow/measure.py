@@ -140,13 +140,18 @@ def _clocked(workspace: Workspace, snapshot_digest: Digest, challenger: Digest, 
 
     workspace.progress("measure", "clocks one-row answers")
     snapshot = workspace.records.get(Snapshot, snapshot_digest)
-    candidate = workspace.records.get(Candidate, challenger)
+    candidate, reference = workspace.records.get(Candidate, challenger), workspace.records.get(Candidate, champion)
     return load.measure_load(
         load_model(workspace, candidate, challenger),
         read_examples(snapshot, "validate", workspace.blobs.open_path).inputs,
         contract=workspace.contract,
         candidate=challenger,
-        artifact_bytes=sum(len(workspace.blobs.get(blob)) for blob in candidate.artifact.values()),
+        artifact_bytes=_artifact_bytes(workspace, candidate),
         now=datetime.now(UTC),
-        champion=load_model(workspace, workspace.records.get(Candidate, champion), champion),
+        champion=load_model(workspace, reference, champion),
+        champion_bytes=_artifact_bytes(workspace, reference),
     )
+
+
+def _artifact_bytes(workspace: Workspace, candidate: Candidate) -> int:
+    return sum(len(workspace.blobs.get(blob)) for blob in candidate.artifact.values())
