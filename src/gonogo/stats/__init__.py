@@ -52,7 +52,9 @@ _HOMES = {
     "fit_isotonic": "calibration",
     "fit_temperature": "calibration",
     "fit_beta": "calibration",
-    "prior_correction": "calibration",
+    # how a model that was fitted on other odds answers in this world
+    "prior_correction": "imbalance",
+    "sampling_correction": "imbalance",
     # numbers
     "root_mean_squared_error": "regression",
     "mean_absolute_error": "regression",

@@ -94,7 +94,7 @@ class TestIsotonicModel(AModel):
     def model(self) -> Model:
         inner = fitted("xgboost")
         p = inner.predict(EASY.validate.inputs).column("p").to_numpy()
-        return CalibratedModel(inner, fit_isotonic(p, EASY.validate.outcomes.column("y").to_numpy()))
+        return CalibratedModel(inner, fit_isotonic(EASY.validate.outcomes.column("y").to_numpy(), p))
 
 
 class TestPlattModel(AModel):
@@ -102,7 +102,7 @@ class TestPlattModel(AModel):
     def model(self) -> Model:
         inner = fitted("logistic_regression")
         p = inner.predict(EASY.validate.inputs).column("p").to_numpy()
-        return CalibratedModel(inner, fit_platt(p, EASY.validate.outcomes.column("y").to_numpy()))
+        return CalibratedModel(inner, fit_platt(EASY.validate.outcomes.column("y").to_numpy(), p))
 
 
 def some_predictions() -> pa.Table:

@@ -103,13 +103,13 @@ def load_around(model: Model, folder: Path) -> Model:
 
 
 def _fit_platt(p: Array, y: Array) -> Platt:
-    fitted = fit_platt(p, y)
+    fitted = fit_platt(y, p)
     # Ten digits: the last bits of a sum over many rows may differ with the linear-algebra library's threads.
     return Platt(slope=float(f"{fitted.slope:.10g}"), intercept=float(f"{fitted.intercept:.10g}"))
 
 
 def _fit_isotonic(p: Array, y: Array) -> Isotonic:
-    fitted = fit_isotonic(p, y)
+    fitted = fit_isotonic(y, p)
     # n rows never show that something cannot happen: the ends keep one row's worth of doubt.
     doubt = 1 / (len(y) + 2)
     inside = tuple(min(max(probability, doubt), 1 - doubt) for probability in fitted.probabilities)
