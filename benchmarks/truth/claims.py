@@ -56,6 +56,11 @@ class Found:
         return math.sqrt(max(self.share * (1 - self.share), 1 / n) / n) if self.share is not None and n else math.nan
 
     @property
+    def lies_inside(self) -> bool:
+        """The share lies in the band itself."""
+        return self.share is not None and self.band[0] <= self.share <= self.band[1]
+
+    @property
     def holds(self) -> bool:
         """The share lies in the band, give or take two standard errors of the simulation."""
         return self.share is not None and self.band[0] - 2 * self.error <= self.share <= self.band[1] + 2 * self.error
