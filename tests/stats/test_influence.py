@@ -105,17 +105,16 @@ def test_influence_is_the_derivative_by_the_rows_weight(name):
         assert influence[i] == pytest.approx(weight[i] * (plain(y, score, more) - plain(y, score, less)) / 2e-5, abs=1e-8)
 
 
-@pytest.mark.parametrize("name", list(FIGURES))
-@pytest.mark.parametrize(("n", "prevalence"), [(2000, 0.05), (2000, 0.5)])
-def test_the_standard_error_is_that_of_many_worlds(name, n, prevalence):
+@pytest.mark.parametrize("prevalence", [0.05, 0.5])
+def test_the_standard_error_is_that_of_many_worlds(prevalence):
     """One world's error differs from the next one's; on average it is the spread of the figure over worlds."""
-    ours, _ = FIGURES[name]
-    values, errors = [], []
-    for seed in range(400):
-        found = ours(f.rank_rows(*_world(seed, n, prevalence)))
-        values.append(found.value[0])
-        errors.append(np.sum(found.influence**2))
-    assert np.sqrt(np.mean(errors)) == pytest.approx(np.std(values), rel=0.1)
+    values, variances = [], []
+    for seed in range(1000):
+        ranked = f.rank_rows(*_world(seed, 2000, prevalence))
+        found = [ours(ranked) for ours, _ in FIGURES.values()]
+        values.append([one.value[0] for one in found])
+        variances.append([np.sum(one.influence**2) for one in found])
+    np.testing.assert_allclose(np.sqrt(np.mean(variances, axis=0)), np.std(values, axis=0), rtol=0.08)
 
 
 @pytest.mark.parametrize("name", list(FIGURES))
