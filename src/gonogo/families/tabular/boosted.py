@@ -20,6 +20,7 @@ import pyarrow as pa
 from gonogo.families.tabular.logistic import logistic
 from gonogo.families.tabular.outcome import PREDICTION, read_both_classes, read_outcome
 from gonogo.families.tabular.parameters import require_count, require_names, require_number
+from gonogo.families.tabular.sampling import sampled
 from gonogo.families.tabular.storage import MODEL_FILE, read_record, write_record
 from gonogo.families.tabular.table import UNKNOWN, Codec, fit_codec
 from gonogo.types.errors import ArtifactRefused, ExtraMissing, UsageError
@@ -69,7 +70,7 @@ class Header:
     """What lies beside the trees."""
 
     inputs: TreeInputs
-    shift: float  # added to the log-odds: takes a class weight back out
+    shift: float  # added to the log-odds: takes class weights and sampling back out
     gains: tuple[Effect, ...]
     trees: Digest  # of the bytes beside: XGBoost reads past the end of a file that was cut short, so no others are handed to it
 
@@ -119,6 +120,7 @@ class XGBoost:
     max_bin: int = 256
     early_stopping_rounds: int = 30  # 0: never
     positive_weight: float = 1.0  # weight of the positives in the fit; the log-odds are corrected so that probabilities stay true
+    negatives_kept: float = 1.0  # share of the negatives that the trees are grown on; the log-odds are corrected for that too
     rising: tuple[str, ...] = ()  # numbers with which the answer may only rise
     falling: tuple[str, ...] = ()  # numbers with which the answer may only fall
 
@@ -133,6 +135,7 @@ class XGBoost:
         require_count(KIND, "max_bin", self.max_bin, at_least=2, at_most=65_536)
         require_count(KIND, "early_stopping_rounds", self.early_stopping_rounds, at_least=0)
         require_number(KIND, "positive_weight", self.positive_weight, above=0)
+        require_number(KIND, "negatives_kept", self.negatives_kept, above=0, at_most=1)
         require_names(KIND, "rising", self.rising)
         require_names(KIND, "falling", self.falling)
 
@@ -149,25 +152,27 @@ class XGBoost:
         deadline = None if budget_s is None else time.monotonic() + budget_s
         y = read_both_classes(train.outcomes)
         codec = fit_codec(train.inputs, inputs)
-        matrix = codec.encode(train.inputs)
+        part = sampled(y, negatives_kept=self.negatives_kept, positive_weight=self.positive_weight, seed=seed)
+        matrix = codec.encode(train.inputs)[part.rows]
         shape = _tree_inputs(codec, matrix)
-        shift = -float(np.log(self.positive_weight))
         booster = growing.grow(
             xgboost,
-            growing.Rows(columns=shape.columns(matrix), y=y),
+            growing.Rows(columns=shape.columns(matrix), y=y[part.rows]),
             growing.Rows(columns=shape.columns(codec.encode(validate.inputs)), y=read_outcome(validate.outcomes)),
             growing.Plan(
                 params=self._params(shape, seed=seed, threads=threads),
                 n_rounds=self.n_rounds,
                 patience=self.early_stopping_rounds,
                 positive_weight=self.positive_weight,
+                shift=part.correction.shift,
                 max_bin=self.max_bin,
                 threads=threads,
                 deadline=deadline,
             ),
         )
         trees = bytes(booster.save_raw("ubj"))
-        return BoostedModel(Header(inputs=shape, shift=shift, gains=_gains(booster, shape.names), trees=digest_of_bytes(trees)), trees)
+        header = Header(inputs=shape, shift=part.correction.shift, gains=_gains(booster, shape.names), trees=digest_of_bytes(trees))
+        return BoostedModel(header, trees)
 
     def _params(self, shape: TreeInputs, *, seed: int, threads: int) -> dict[str, Any]:
         return {

@@ -40,6 +40,7 @@ class Plan:
     n_rounds: int
     patience: int  # rounds without a better validate loss before it ends; 0: never
     positive_weight: float
+    shift: float  # from the log-odds that are learnt to those of validate: takes class weights and sampling back out
     max_bin: int
     threads: int
     deadline: float | None  # of time.monotonic()
@@ -59,7 +60,7 @@ def grow(xgboost: ModuleType, train: Rows, validate: Rows, plan: Plan) -> Any:
         booster.boost(data, iteration=i, grad=gradient, hess=curvature)
         if held_out is None:
             continue
-        loss = log_loss(booster.predict(held_out, output_margin=True) - np.log(plan.positive_weight), validate.y)
+        loss = log_loss(booster.predict(held_out, output_margin=True).astype(np.float64) + plan.shift, validate.y)
         if loss < best_loss:
             best_loss, best_round = loss, i
         elif plan.patience and i - best_round >= plan.patience:

@@ -19,6 +19,7 @@ import pyarrow as pa
 from gonogo.families.tabular.design import Category, Design, Number, number_of, slot_of_code
 from gonogo.families.tabular.outcome import PREDICTION, read_both_classes, read_unit
 from gonogo.families.tabular.parameters import require_count, require_number
+from gonogo.families.tabular.sampling import sampled
 from gonogo.families.tabular.storage import MODEL_FILE, read_record, write_record
 from gonogo.families.tabular.table import Codec, fit_codec
 from gonogo.stats.distributions import t_quantile
@@ -112,17 +113,19 @@ class LogisticRegression:
     min_category_rows: int = 20  # a category with fewer train rows shares the coefficient of the rare ones
     max_categories: int = 200  # at most so many categories of one input, the most frequent, have a coefficient of their own
     positive_weight: float = 1.0  # weight of the positives in the fit; the intercept is corrected so that probabilities stay true
+    negatives_kept: float = 1.0  # share of the negatives that are fitted on; the intercept is corrected for that too
 
     def __post_init__(self) -> None:
         require_number(KIND, "C", self.C, above=0)
         require_count(KIND, "min_category_rows", self.min_category_rows, at_least=1)
         require_count(KIND, "max_categories", self.max_categories, at_least=1)
         require_number(KIND, "positive_weight", self.positive_weight, above=0)
+        require_number(KIND, "negatives_kept", self.negatives_kept, above=0, at_most=1)
 
     def fit(
         self, train: Examples, validate: Examples, *, inputs: tuple[Input, ...], seed: int, threads: int, budget_s: float | None
     ) -> LogisticModel:
-        """The penalised maximum of the likelihood; nothing is drawn at random and one thread does all of it.
+        """The penalised maximum of the likelihood, by one thread; the seed draws the negatives where not all are kept.
 
         Raises OutcomeRefused for one class only, BudgetSpent where it takes longer than budget_s.
         Source: Newton's method; prior correction as in King & Zeng (2001), Political Analysis 9(2).
@@ -132,15 +135,16 @@ class LogisticRegression:
         deadline = None if budget_s is None else time.monotonic() + budget_s
         y = read_both_classes(train.outcomes)
         codec = fit_codec(train.inputs, inputs)
-        design = self._design(codec, codec.encode(train.inputs))
-        problem = design.problem(y, positive_weight=self.positive_weight, ridge=1 / self.C)
+        part = sampled(y, negatives_kept=self.negatives_kept, positive_weight=self.positive_weight, seed=seed)
+        design = self._design(codec, codec.encode(train.inputs)[part.rows])
+        problem = design.problem(y[part.rows], positive_weight=self.positive_weight, ridge=1 / self.C)
         solution = minimise(problem, deadline=deadline)
         return LogisticModel(
             codec=codec,
-            intercept=float(solution.beta[0]) - float(np.log(self.positive_weight)),
+            intercept=float(solution.beta[0]) + part.correction.shift,
             numbers=design.fitted_numbers(solution.beta),
             categories=design.fitted_categories(solution.beta),
-            ratios=_ratios(codec, design, problem, solution, read_unit(train.outcomes)),
+            ratios=_ratios(codec, design, problem, solution, read_unit(train.outcomes)[part.rows]),
         )
 
     def _design(self, codec: Codec, matrix: Array) -> Design:

@@ -1,0 +1,43 @@
+"""Which negatives is a model fitted on, and what takes that choice out of its answers again?
+
+A rare outcome is learnt about as well from all of its positives and a share of the negatives, in a fraction of the time. The odds that such
+a model learns are too high by a known factor. It is taken out where the model is made, so that no artifact holds a score to be corrected.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gonogo.stats.imbalance import PriorCorrection, sampling_correction
+
+if TYPE_CHECKING:
+    from gonogo.types.evidence import Array, IntArray
+
+_OF_NEGATIVES = 0x6E656761  # keeps these draws apart from all others that start from the same seed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampled:
+    """What a model is fitted on."""
+
+    rows: IntArray | slice  # of train, in order: every positive and the kept negatives
+    correction: PriorCorrection  # from the log-odds that the fit learns to those of train
+
+
+def sampled(y: Array, *, negatives_kept: float, positive_weight: float, seed: int) -> Sampled:
+    """Every positive, and the stated share of the negatives, rounded up: the same for the same seed, and more of them hold the fewer.
+
+    y: (n,) 0 or 1, both present. The correction holds for the share that was really kept and for the weight of the positives.
+    """
+    if negatives_kept == 1:
+        return Sampled(rows=slice(None), correction=sampling_correction(positive_weight=positive_weight))
+    negatives = np.flatnonzero(y == 0)
+    drawn = np.random.Philox(key=np.array([seed, _OF_NEGATIVES], dtype=np.uint64)).random_raw(len(negatives))
+    n_kept = math.ceil(negatives_kept * len(negatives))
+    kept = negatives[drawn <= np.partition(drawn, n_kept - 1)[n_kept - 1]]
+    rows = np.sort(np.concatenate([np.flatnonzero(y > 0), kept]))
+    return Sampled(rows=rows, correction=sampling_correction(negatives_kept=len(kept) / len(negatives), positive_weight=positive_weight))
