@@ -190,6 +190,24 @@ def test_isotonic_equals_scikit_learn(decimals: int):
     np.testing.assert_allclose(fit_isotonic(y, score, weight=weight).apply(asked), peer.predict(asked), atol=1e-12)
 
 
+@given(st.lists(st.tuples(st.integers(0, 20), st.booleans(), st.floats(0.01, 10)), min_size=2, max_size=80))
+@settings(deadline=None, max_examples=50)
+def test_isotonic_equals_scikit_learn_on_whatever_comes(rows: list[tuple[int, bool, float]]):
+    from sklearn.isotonic import IsotonicRegression
+
+    score, y, weight = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    score /= 20
+    if 0 < y.sum() < len(y):
+        peer = IsotonicRegression(out_of_bounds="clip").fit(score, y, sample_weight=weight)
+        np.testing.assert_allclose(fit_isotonic(y, score, weight=weight).apply(score), peer.predict(score), atol=1e-12)
+
+
+def test_isotonic_of_outcomes_that_fall_all_the_way_is_their_mean():
+    n = 10_000
+    fit = fit_isotonic((np.arange(n) < n // 4).astype(float), np.linspace(0, 1, n))
+    assert set(fit.probabilities) == {pytest.approx(0.25)}
+
+
 # all of them
 
 

@@ -25,7 +25,7 @@ from gonogo.stats.refusals import NotFinite, Undefined
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from gonogo.types.evidence import Array
+    from gonogo.types.evidence import Array, IntArray
 
 CLIP = 1e-15  # probabilities are taken from [CLIP, 1 - CLIP] before a logarithm: that of 0 does not exist
 
@@ -218,16 +218,25 @@ def _likeliest(columns: tuple[Array, ...], target: Array, weight: Array, *, star
     columns: (n,) each; log-odds = Σ coefficient · column.
     """
     beta = np.array(start)
+    here = _log_likelihood(columns, target, weight, beta)
     for _ in range(100):
         step = _newton_step(columns, target, weight, beta)
-        beta = beta + step
+        # Halved until the likelihood does not fall, so that far starts converge too.
+        for _ in range(30):
+            there = _log_likelihood(columns, target, weight, beta + step)
+            if there >= here - 1e-12 * abs(here):
+                break
+            step = step / 2
+        else:
+            break
+        beta, here = beta + step, there
         if np.max(np.abs(step)) <= 1e-12 * (1 + np.max(np.abs(beta))):
             break
     return [float(one) for one in beta]
 
 
 def _newton_step(columns: tuple[Array, ...], target: Array, weight: Array, beta: Array) -> Array:
-    """One step uphill; halved until the likelihood does not fall, so that far starts converge too."""
+    """From beta to the peak of the parabola that touches the likelihood there."""
     p = logistic(_log_odds(columns, beta))
     residual, spread = weight * (target - p), weight * np.maximum(p * (1 - p), 1e-12)
     gradient = np.array([np.sum(residual * column) for column in columns])
@@ -235,13 +244,7 @@ def _newton_step(columns: tuple[Array, ...], target: Array, weight: Array, beta:
     # A constant score has no slope of its own: a hair of ridge keeps the intercept solvable and the slope still. It is a hair of each
     # column's own size: of rare events -log(1 - p) is a millionth of log p, and matters all the same.
     own = np.diag(curvature)
-    step = np.linalg.solve(curvature + 1e-12 * np.diag(np.where(own > 0, own, 1.0)), gradient)
-    before = _log_likelihood(columns, target, weight, beta)
-    for _ in range(30):
-        if _log_likelihood(columns, target, weight, beta + step) >= before - 1e-12 * abs(before):
-            return np.asarray(step)
-        step = step / 2
-    return np.zeros(len(beta))
+    return np.asarray(np.linalg.solve(curvature + 1e-12 * np.diag(np.where(own > 0, own, 1.0)), gradient))
 
 
 def _log_likelihood(columns: tuple[Array, ...], target: Array, weight: Array, beta: Array) -> float:
@@ -257,20 +260,31 @@ def _log_odds(columns: tuple[Array, ...], beta: Array) -> Array:
 
 
 def _pool_adjacent_violators(mean: Array, mass: Array) -> Array:
-    """The non-falling sequence nearest to `mean`: neighbours that fall are pooled until none does."""
+    """The non-falling sequence nearest to `mean`: neighbours that fall are pooled until none does, in whichever order."""
+    count = np.ones(len(mean), dtype=np.int64)
+    while True:
+        falls = mean[:-1] >= mean[1:]
+        # Whole runs are pooled at once while that clears a good part; what little is left goes one by one.
+        if 8 * int(falls.sum()) < len(mean):
+            return _pooled_one_by_one(mean, mass, count)
+        starts = np.flatnonzero(np.r_[True, ~falls])
+        total, mass, count = (np.add.reduceat(one, starts) for one in (mean * mass, mass, count))
+        mean = total / mass
+
+
+def _pooled_one_by_one(mean: Array, mass: Array, count: IntArray) -> Array:
     means: list[float] = []
     masses: list[float] = []
     counts: list[int] = []
-    for m, w in zip(mean.tolist(), mass.tolist(), strict=True):
-        count = 1
+    for m, w, n in zip(mean.tolist(), mass.tolist(), count.tolist(), strict=True):
         while means and means[-1] >= m:
             w_before = masses.pop()
             m = (means.pop() * w_before + m * w) / (w_before + w)
             w += w_before
-            count += counts.pop()
+            n += counts.pop()
         means.append(m)
         masses.append(w)
-        counts.append(count)
+        counts.append(n)
     return np.repeat(np.array(means), counts)
 
 
