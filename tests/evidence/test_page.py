@@ -249,6 +249,11 @@ def test_costs_stand_beside_what_they_were_before(go):
     assert "0.310 [0.285, 0.335] ms 0.0310 [0.0285, 0.0335] ms not measured budget 5" in said
 
 
+def test_a_difference_says_what_it_could_have_seen(go):
+    assert "this test could have seen" in (said := Document(go).said)
+    assert "(80 % power)" in said
+
+
 def test_a_curve_without_points_is_named_and_not_drawn():
     empty = Curve(name="lift", title="Lift of the challenger", x_label="x", y_label="y", series=(Series(name="challenger", points=()),))
     assert "Not drawn, for it holds no points: Lift of the challenger." in words(worlds.view(extra_curves=(empty,)))

@@ -11,6 +11,7 @@ from gonogo.evidence.charts_frame import Chart
 from gonogo.evidence.page_data import Said
 from gonogo.evidence.page_numbers import count_text, duration_text, estimate_text, number_text, unit_text
 from gonogo.evidence.page_view import PageView
+from gonogo.stats.power import could_have_seen
 from gonogo.types.contract import Contract, Gate
 from gonogo.types.evidence import Curve, Effect, Estimate, Of
 from gonogo.types.verdict import Status
@@ -40,6 +41,7 @@ class FigureRow:
     champion: str
     difference: str
     slice: str = ""
+    could_see: str = ""  # the least difference that this comparison could have seen
     limit: str = ""  # what the contract allows, where the table has a column for it
 
 
@@ -89,8 +91,14 @@ def _figures(view: PageView, metric: str, part: str) -> FigureRow:
         challenger=_cell(found[Of.CHALLENGER]),
         champion=_cell(found[Of.CHAMPION]),
         difference=_cell(found[Of.DIFFERENCE]),
+        could_see="" if part else _could_see(found[Of.DIFFERENCE]),
         slice=part,
     )
+
+
+def _could_see(difference: Estimate | None) -> str:
+    known = difference is not None and difference.interval is not None and difference.interval.high > difference.interval.low
+    return could_have_seen(difference) if difference is not None and known else ""
 
 
 def _cell(estimate: Estimate | None) -> str:
