@@ -9,7 +9,7 @@ Source: DeLong, DeLong & Clarke-Pearson (1988), Biometrics 44; by cluster: Obuch
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ import numpy as np
 from gonogo.stats.distributions import t_quantile
 from gonogo.stats.estimates import Rows, estimated, rows_of
 from gonogo.stats.figure import Figure
-from gonogo.stats.linearised import Compared, Model, Options, RowLoss, Swayed, check_rows, compared
+from gonogo.stats.linearised import Compared, Model, Options, RowLoss, Swayed, compared, options_of
 from gonogo.stats.refusals import NoSpread, TooFewUnits, Undefined
 from gonogo.types.evidence import Estimate, Interval, Of
 
@@ -83,9 +83,8 @@ def compare_all(
     """
     a, b = (Model(rows_of(y, score, weight=weight, unit=unit, level=level)) for score in (ours, theirs))
     figures = tuple(compared(metric) for metric in metrics)
-    _check_options(figures, options)
     pair = Pair(ours=a, theirs=b)
-    return tuple(pair.difference(figure, {name: options.get(name, of) for name, of in figure.options.items()}, level) for figure in figures)
+    return tuple(pair.difference(figure, of, level) for figure, of in zip(figures, options_of(figures, options), strict=True))
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ class Pair:
 
     def _difference(self, figure: Compared, options: Options, level: float) -> Figure:
         for model in (self.ours, self.theirs):
-            check_rows(model.rows, two_classes=figure.of_two_classes, fewest=figure.fewest)
+            figure.check(model.rows)
         if self.n_units < 2:
             raise TooFewUnits(f"{self.n_units} unit with weight: two are needed to see any spread")
         ours, theirs = (figure.of(model, options) for model in (self.ours, self.theirs))
@@ -145,12 +144,3 @@ class Pair:
         half = t_quantile((1 + level) / 2, n - 1) * error
         interval = Interval(low=value - half, high=value + half, level=level, method="paired influence by unit, t(G-1)")
         return Figure(value=value, interval=interval, n_units=n, n_rows=self.rows.n)
-
-
-def _check_options(figures: Sequence[Compared], options: Mapping[str, float]) -> None:
-    taken = sorted({name for figure in figures for name in figure.options})
-    for name, value in options.items():
-        if name not in taken:
-            raise ValueError(f"no metric asked for takes {name!r}; they take {', '.join(taken) or 'no options'}")
-        if not math.isfinite(value):
-            raise ValueError(f"{name} is {value}: a finite number is needed")

@@ -8,18 +8,25 @@ Sampling techniques, ch. 6); rankings come from `influence`; the rest takes the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from gonogo.stats.discrimination import (
+    prepare_average_precision,
+    prepare_precision_at_recall,
+    prepare_recall_at_false_alarm_rate,
+    prepare_roc_auc,
+)
 from gonogo.stats.estimates import require_binary, require_weights
 from gonogo.stats.refusals import NotFinite, Undefined
 
 if TYPE_CHECKING:
+    from gonogo.stats.discrimination import Weighted
     from gonogo.stats.estimates import Rows
     from gonogo.stats.influence import RankedRows
     from gonogo.types.evidence import Array
@@ -27,7 +34,7 @@ if TYPE_CHECKING:
 Options: TypeAlias = Mapping[str, float]
 RowLoss: TypeAlias = "Callable[[Array, Array], Array]"
 FEWEST_OF_A_CLASS = 50  # below it intervals of figures of two classes hold the truth too seldom
-CLIP = 1e-15  # a probability of 0 or 1 that was wrong costs −log(1e-15) = 34.5 nats, not infinity
+CLIP = float(np.finfo(np.float64).eps)  # as scikit-learn: a probability of 0 that was wrong costs 36 nats, not infinity
 
 
 @dataclass(frozen=True)
@@ -53,16 +60,45 @@ class Swayed:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Sums:
+    """A figure that is Σwu / Σwv."""
+
+    u: Array  # (n,)
+    v: Array  # (n,)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Compared:
-    """A figure by which two models can be compared."""
+    """A figure by which two models can be compared: a ratio of sums, or anything whose influence is known."""
 
     name: str
     better: str  # "higher" | "lower"
     measured_in: str = ""
-    of: Callable[[Model, Options], Swayed]
+    sums: Callable[[Rows, Options], Sums] | None = None  # where it is a ratio of sums
+    sway: Callable[[Model, Options], Swayed] | None = None  # where it is not
+    prepare: Callable[..., Weighted] | None = None  # (y, score, *options) → weights (n,) → figure, sorted once
     options: Options = field(default_factory=lambda: MappingProxyType({}))  # name → what holds without it
     of_two_classes: bool = True  # outcomes are 0 and 1
     fewest: int = 0  # rows of the rarer class below which it is refused
+
+    def of(self, model: Model, options: Options) -> Swayed:
+        """The figure of that model. Raises Refused where it does not exist."""
+        if self.sums is not None:
+            return _ratio(model.rows, self.sums(model.rows, options))
+        assert self.sway is not None, self.name
+        return self.sway(model, options)
+
+    def check(self, rows: Rows) -> None:
+        """Raises Refused for rows of which nothing can be said: NaN, outcomes that are not two classes, too few of the rarer one."""
+        require_weights(rows.weight)
+        if self.of_two_classes:
+            require_binary(rows.y)
+        elif not np.isfinite(rows.y).all():
+            raise NotFinite("an outcome is NaN or infinite")
+        if np.isnan(rows.score).any():
+            raise NotFinite("a score is NaN")
+        if self.fewest:
+            _require_both_classes(rows, self.fewest)
 
 
 def compared(metric: str | RowLoss) -> Compared:
@@ -71,38 +107,22 @@ def compared(metric: str | RowLoss) -> Compared:
     Raises ValueError for a name that is not known.
     """
     if callable(metric):
-        return Compared(
-            name=getattr(metric, "__name__", "loss").replace("<lambda>", "loss"),
-            better="lower",
-            of=lambda model, _: _mean(model, _loss_of(metric, model.rows)),
-            of_two_classes=False,
-        )
+        name = getattr(metric, "__name__", "loss").replace("<lambda>", "loss")
+        return Compared(name=name, better="lower", sums=lambda rows, _: _mean_of(_checked_loss(metric, rows)), of_two_classes=False)
     if metric not in FIGURES:
         raise ValueError(f"no figure is named {metric!r}: give one of {', '.join(FIGURES)}, or a function (y, score) → loss by row")
     return FIGURES[metric]
 
 
-def row_loss(metric: str | RowLoss, rows: Rows) -> Array:
-    """(n,) what each row costs. Raises ValueError for a figure that is no mean over rows, and as the loss itself does."""
-    if callable(metric):
-        return _loss_of(metric, rows)
-    if metric not in LOSSES:
-        raise ValueError(f"{metric!r} is no mean of a loss by row: give one of {', '.join(LOSSES)}, or a function (y, score) → loss by row")
-    check_rows(rows, two_classes=FIGURES[metric].of_two_classes)
-    return LOSSES[metric](rows)
-
-
-def check_rows(rows: Rows, *, two_classes: bool, fewest: int = 0) -> None:
-    """Raises Refused for rows of which nothing can be said: NaN, outcomes that are not two classes, too few of the rarer one."""
-    require_weights(rows.weight)
-    if two_classes:
-        require_binary(rows.y)
-    elif not np.isfinite(rows.y).all():
-        raise NotFinite("an outcome is NaN or infinite")
-    if np.isnan(rows.score).any():
-        raise NotFinite("a score is NaN")
-    if fewest:
-        _require_both_classes(rows, fewest)
+def options_of(figures: Sequence[Compared], options: Options) -> tuple[Options, ...]:
+    """The options of each figure, its defaults where nothing was given. Raises ValueError for an option that none of them takes."""
+    taken = sorted({name for figure in figures for name in figure.options})
+    for name, value in options.items():
+        if name not in taken:
+            raise ValueError(f"no metric asked for takes {name!r}; they take {', '.join(taken) or 'no options'}")
+        if not math.isfinite(value):
+            raise ValueError(f"{name} is {value}: a finite number is needed")
+    return tuple({name: options.get(name, default) for name, default in figure.options.items()} for figure in figures)
 
 
 def _require_both_classes(rows: Rows, fewest: int) -> None:
@@ -139,15 +159,15 @@ def _squared_error(rows: Rows) -> Array:
     return np.asarray((rows.score - rows.y) ** 2)
 
 
-LOSSES: Mapping[str, Callable[[Rows], Array]] = {
-    "log_loss": _log_loss,
-    "brier_score": _brier,
-    "mean_absolute_error": _absolute_error,
-    "mean_squared_error": _squared_error,
-}
+def _mean_of(loss: Array) -> Sums:
+    return Sums(u=loss, v=np.ones(len(loss)))
 
 
-def _loss_of(metric: RowLoss, rows: Rows) -> Array:
+def _mean(loss: Callable[[Rows], Array]) -> Callable[[Rows, Options], Sums]:
+    return lambda rows, _: _mean_of(loss(rows))
+
+
+def _checked_loss(metric: RowLoss, rows: Rows) -> Array:
     loss = np.asarray(metric(rows.y, rows.score), dtype=np.float64)
     if loss.shape != rows.y.shape:
         raise ValueError(f"the loss gave the shape {loss.shape} for {rows.n:,} rows")
@@ -169,14 +189,8 @@ def _require_finite(score: Array) -> None:
 # ── ratios of sums ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _mean(model: Model, loss: Array) -> Swayed:
-    return _ratio(model.rows, loss, np.ones(len(loss)))
-
-
-def _ratio(rows: Rows, u: Array, v: Array) -> Swayed:
-    """Σwu / Σwv."""
-    if rows.weight is not None:
-        u, v = rows.weight * u, rows.weight * v
+def _ratio(rows: Rows, sums: Sums) -> Swayed:
+    u, v = (sums.u, sums.v) if rows.weight is None else (rows.weight * sums.u, rows.weight * sums.v)
     total = float(v.sum())
     if total <= 0:
         raise Undefined("no row counts here: the figure does not exist")
@@ -184,15 +198,30 @@ def _ratio(rows: Rows, u: Array, v: Array) -> Swayed:
     return Swayed(value=value, influence=(u - value * v) / total)
 
 
-def _at_threshold(u_and_v: Callable[[Array, Array, Options], tuple[Array, Array]]) -> Callable[[Model, Options], Swayed]:
-    """A ratio of sums of what came true (n,) and what was called (n,), each 0 or 1: a row is called at the threshold and above."""
+def _at_threshold(sums: Callable[[Array, Array, Options], tuple[Array, Array]]) -> Callable[[Rows, Options], Sums]:
+    """u and v of what came true (n,) and what was called (n,), each 0 or 1: a row is called at the threshold and above."""
 
-    def of(model: Model, options: Options) -> Swayed:
-        rows = model.rows
-        u, v = u_and_v(rows.y, (rows.score >= options["threshold"]).astype(np.float64), options)
-        return _ratio(rows, u, v)
+    def of(rows: Rows, options: Options) -> Sums:
+        u, v = sums(rows.y, (rows.score >= options["threshold"]).astype(np.float64), options)
+        return Sums(u=u, v=v)
 
     return of
+
+
+def _accuracy(y: Array, called: Array, options: Options) -> tuple[Array, Array]:
+    return (y == called).astype(np.float64), np.ones(len(y))
+
+
+def _precision(y: Array, called: Array, options: Options) -> tuple[Array, Array]:
+    return y * called, called
+
+
+def _recall(y: Array, called: Array, options: Options) -> tuple[Array, Array]:
+    return y * called, y
+
+
+def _false_positive_rate(y: Array, called: Array, options: Options) -> tuple[Array, Array]:
+    return (1 - y) * called, 1 - y
 
 
 def _f_beta(y: Array, called: Array, options: Options) -> tuple[Array, Array]:
@@ -209,7 +238,7 @@ def _cost(y: Array, called: Array, options: Options) -> tuple[Array, Array]:
 
 
 def _root_mean_squared_error(model: Model, options: Options) -> Swayed:
-    squared = _mean(model, _squared_error(model.rows))
+    squared = _ratio(model.rows, _mean_of(_squared_error(model.rows)))
     if squared.value <= 0:
         raise Undefined("every prediction is exact: how far the truth may be is unknown")
     root = math.sqrt(squared.value)
@@ -221,7 +250,7 @@ def _matthews(model: Model, options: Options) -> Swayed:
     rows, y = model.rows, model.rows.y
     called = (rows.score >= options["threshold"]).astype(np.float64)
     ones = np.ones(rows.n)
-    both, positive, call = (_ratio(rows, of, ones) for of in (y * called, y, called))
+    both, positive, call = (_ratio(rows, Sums(u=of, v=ones)) for of in (y * called, y, called))
     p, q = positive.value, call.value
     spread = math.sqrt(p * (1 - p) * q * (1 - q))
     if spread <= 0:
@@ -248,54 +277,36 @@ def _ranking(name: str) -> Callable[[Model, Options], Swayed]:
     return of
 
 
-_TWO_CLASSES = FEWEST_OF_A_CLASS
-_HALF = MappingProxyType({"threshold": 0.5})
+_RANKING = partial(Compared, better="higher", fewest=FEWEST_OF_A_CLASS)
+_DECISION = partial(Compared, better="higher", fewest=FEWEST_OF_A_CLASS, options=MappingProxyType({"threshold": 0.5}))
+_LOSS = partial(Compared, better="lower")
+_ERROR = partial(Compared, better="lower", of_two_classes=False)
 _ALL = (
-    Compared(name="roc_auc", better="higher", of=_ranking("roc_auc"), fewest=_TWO_CLASSES),
-    Compared(name="average_precision", better="higher", of=_ranking("average_precision"), fewest=_TWO_CLASSES),
-    Compared(
+    _RANKING(name="roc_auc", sway=_ranking("roc_auc"), prepare=prepare_roc_auc),
+    _RANKING(name="average_precision", sway=_ranking("average_precision"), prepare=prepare_average_precision),
+    _RANKING(
         name="recall_at_false_positive_rate",
-        better="higher",
-        of=_ranking("recall_at_false_positive_rate"),
+        sway=_ranking("recall_at_false_positive_rate"),
+        prepare=prepare_recall_at_false_alarm_rate,
         options={"rate": 0.1},
-        fewest=_TWO_CLASSES,
     ),
-    Compared(name="precision_at_recall", better="higher", of=_ranking("precision_at_recall"), options={"recall": 0.5}, fewest=_TWO_CLASSES),
-    Compared(name="log_loss", better="lower", measured_in="nats", of=lambda model, _: _mean(model, _log_loss(model.rows))),
-    Compared(name="brier_score", better="lower", of=lambda model, _: _mean(model, _brier(model.rows))),
-    Compared(
-        name="accuracy",
-        better="higher",
-        of=_at_threshold(lambda y, called, _: ((y == called).astype(np.float64), np.ones(len(y)))),
-        options=_HALF,
+    _RANKING(
+        name="precision_at_recall",
+        sway=_ranking("precision_at_recall"),
+        prepare=prepare_precision_at_recall,
+        options={"recall": 0.5},
     ),
-    Compared(
-        name="precision",
-        better="higher",
-        of=_at_threshold(lambda y, called, _: (y * called, called)),
-        options=_HALF,
-        fewest=_TWO_CLASSES,
-    ),
-    Compared(name="recall", better="higher", of=_at_threshold(lambda y, called, _: (y * called, y)), options=_HALF, fewest=_TWO_CLASSES),
-    Compared(
-        name="false_positive_rate",
-        better="lower",
-        of=_at_threshold(lambda y, called, _: ((1 - y) * called, 1 - y)),
-        options=_HALF,
-        fewest=_TWO_CLASSES,
-    ),
-    Compared(name="f_beta", better="higher", of=_at_threshold(_f_beta), options={"threshold": 0.5, "beta": 1.0}, fewest=_TWO_CLASSES),
-    Compared(name="matthews_correlation", better="higher", of=_matthews, options=_HALF, fewest=_TWO_CLASSES),
-    Compared(
-        name="cost_per_decision",
-        better="lower",
-        of=_at_threshold(_cost),
-        options={"threshold": 0.5, "false_positive": 1.0, "false_negative": 1.0},
-    ),
-    Compared(
-        name="mean_absolute_error", better="lower", of=lambda model, _: _mean(model, _absolute_error(model.rows)), of_two_classes=False
-    ),
-    Compared(name="mean_squared_error", better="lower", of=lambda model, _: _mean(model, _squared_error(model.rows)), of_two_classes=False),
-    Compared(name="root_mean_squared_error", better="lower", of=_root_mean_squared_error, of_two_classes=False),
+    _LOSS(name="log_loss", measured_in="nats", sums=_mean(_log_loss)),
+    _LOSS(name="brier_score", sums=_mean(_brier)),
+    _DECISION(name="accuracy", sums=_at_threshold(_accuracy), fewest=0),
+    _DECISION(name="precision", sums=_at_threshold(_precision)),
+    _DECISION(name="recall", sums=_at_threshold(_recall)),
+    _DECISION(name="false_positive_rate", sums=_at_threshold(_false_positive_rate), better="lower"),
+    _DECISION(name="f_beta", sums=_at_threshold(_f_beta), options={"threshold": 0.5, "beta": 1.0}),
+    _DECISION(name="matthews_correlation", sway=_matthews),
+    _LOSS(name="cost_per_decision", sums=_at_threshold(_cost), options={"threshold": 0.5, "false_positive": 1.0, "false_negative": 1.0}),
+    _ERROR(name="mean_absolute_error", sums=_mean(_absolute_error)),
+    _ERROR(name="mean_squared_error", sums=_mean(_squared_error)),
+    _ERROR(name="root_mean_squared_error", sway=_root_mean_squared_error),
 )
-FIGURES: Mapping[str, Compared] = {figure.name: figure for figure in _ALL}
+FIGURES: Mapping[str, Compared] = MappingProxyType({figure.name: figure for figure in _ALL})
