@@ -15,6 +15,7 @@ from functools import partial
 
 import numpy as np
 
+from gonogo.stats.calibration_error import calibration_error, prepare_calibration_error
 from gonogo.stats.clustered import paired_difference, ratio_of_sums
 from gonogo.stats.delong import roc_auc_difference, roc_auc_interval
 from gonogo.stats.discrimination import (
@@ -27,7 +28,6 @@ from gonogo.stats.discrimination import (
     recall_at_false_alarm_rate,
     roc_auc,
 )
-from gonogo.stats.reliability import calibration_error, prepare_calibration_error
 from gonogo.stats.resampling import percentile_interval, unit_draws
 from gonogo.types.evidence import UnitScores
 

@@ -41,12 +41,13 @@ _HOMES = {
     # whether a probability means what it says
     "log_loss": "probabilities",
     "brier_score": "probabilities",
-    "brier_decomposition": "probabilities",
-    "expected_calibration_error": "probabilities",
-    "calibration_slope": "probabilities",
-    "calibration_intercept": "probabilities",
-    "calibration_test": "probabilities",
-    "reliability": "probabilities",
+    "brier_decomposition": "brier",
+    "expected_calibration_error": "miscalibration",
+    "expected_calibration_error_of_equal_widths": "miscalibration",
+    "calibration_slope": "recalibration_line",
+    "calibration_intercept": "recalibration_line",
+    "calibration_test": "calibrated",
+    "reliability": "reliability_diagram",
     # how it is bent so that it does
     "fit_platt": "calibration",
     "fit_isotonic": "calibration",
@@ -75,6 +76,7 @@ _HOMES = {
     "micro_f1": "classes",
     "one_vs_rest_auc": "classes",
     "multiclass_log_loss": "classes",
+    "per_class": "classes",
     # two models on the same rows
     "compare": "comparison",
     "compare_all": "comparison",

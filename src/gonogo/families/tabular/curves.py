@@ -8,7 +8,7 @@ import numpy as np
 
 from gonogo.families.tabular.outcome import read_outcome, read_probability, read_unit
 from gonogo.stats.discrimination import operating_points, precision_recall_points, roc_points
-from gonogo.stats.reliability import reliability_bins
+from gonogo.stats.reliability_diagram import reliability_bins
 from gonogo.types.evidence import Curve, Point, Series
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gonogo.families.tabular.outcome import read_outcome, read_probability, read_unit
+from gonogo.stats.calibration_error import prepare_calibration_error
 from gonogo.stats.discrimination import (
     prepare_average_precision,
     prepare_precision_at_recall,
     prepare_recall_at_false_alarm_rate,
     prepare_roc_auc,
 )
-from gonogo.stats.reliability import prepare_calibration_error
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -1,14 +1,12 @@
 import numpy as np
 import pytest
 
-from gonogo.stats.refusals import NotFinite
-from gonogo.stats.reliability import (
+from gonogo.stats.calibration_error import (
     calibration_error,
-    equal_mass_bins,
-    expected_calibration_error,
+    plug_in_calibration_error,
     prepare_calibration_error,
-    reliability_bins,
 )
+from gonogo.stats.refusals import NotFinite
 from gonogo.stats.resampling import percentile_interval, unit_draws
 
 
@@ -29,7 +27,7 @@ def test_the_plug_in_error_calls_a_perfect_model_wrong_and_the_debiased_one_does
     plain, debiased = [], []
     for seed in range(40):
         y, p, unit = _world(seed)
-        plain.append(expected_calibration_error(y, p))
+        plain.append(plug_in_calibration_error(y, p))
         debiased.append(calibration_error(y, p, unit))
     assert min(plain) > 0.005
     assert np.median(debiased) < 0.007
@@ -69,44 +67,19 @@ def test_the_debiased_error_of_a_tilted_model_is_its_tilt():
     assert np.mean([calibration_error(*_world(seed, tilt=0.1)) for seed in range(40)]) == pytest.approx(0.1, abs=0.003)
 
 
-def test_expected_calibration_error_equals_its_definition_by_hand():
+def test_the_plug_in_error_equals_its_definition_by_hand():
     y, p = np.array([0.0, 1.0, 1.0, 1.0]), np.array([0.1, 0.2, 0.8, 0.9])
-    assert expected_calibration_error(y, p, n_bins=2) == pytest.approx(0.5 * 0.35 + 0.5 * 0.15)
-    assert expected_calibration_error(y, p, np.array([1.0, 1, 0, 0]), n_bins=2) == pytest.approx(0.35)
-
-
-def test_bins_hold_equally_many_rows_and_never_part_equal_probabilities():
-    p = np.random.default_rng(0).random(1500)
-    assert np.bincount(equal_mass_bins(p, 15)).tolist() == [100] * 15
-    tied = np.round(p, 1)
-    bins = equal_mass_bins(tied, 15)
-    assert all(len(set(bins[tied == value])) == 1 for value in set(tied))
-    assert set(equal_mass_bins(np.full(10, 0.3), 15)) == {0}
-    assert len(equal_mass_bins(np.zeros(0), 15)) == 0
-
-
-def test_reliability_bins_of_a_true_model_hold_the_diagonal():
-    y, p, unit = _world(3)
-    bins = reliability_bins(y, p, unit)
-    assert sum(b.n_rows for b in bins) == len(y)
-    assert np.mean([b.interval.low <= b.said <= b.interval.high for b in bins]) >= 0.8
-
-
-def test_a_bin_where_nothing_came_true_keeps_its_width():
-    (only,) = reliability_bins(np.zeros(40), np.full(40, 0.1), np.arange(40))
-    assert (only.came_true, only.interval.low) == (0.0, 0.0)
-    assert only.interval.high > 0.05
-
-
-def test_a_bin_of_one_unit_has_no_interval():
-    (only,) = reliability_bins(np.array([0.0, 1.0]), np.array([0.5, 0.5]), np.array([7, 7]))
-    assert only.interval is None
-    assert calibration_error(np.array([0.0, 1.0]), np.array([0.2, 0.2]), np.array([7, 7])) == 0.0
+    assert plug_in_calibration_error(y, p, n_bins=2) == pytest.approx(0.5 * 0.35 + 0.5 * 0.15)
+    assert plug_in_calibration_error(y, p, np.array([1.0, 1, 0, 0]), n_bins=2) == pytest.approx(0.35)
 
 
 def test_no_weight_gives_none_and_nan_is_refused():
     y, p, unit = _world(0)
     assert calibration_error(y, p, unit, np.zeros(len(y))) is None
-    assert expected_calibration_error(y, p, np.zeros(len(y))) is None
+    assert plug_in_calibration_error(y, p, np.zeros(len(y))) is None
     with pytest.raises(NotFinite):
         calibration_error(np.array([0.0]), np.array([np.nan]), np.array([0]))
+
+
+def test_a_gap_of_one_unit_may_be_noise():
+    assert calibration_error(np.array([0.0, 1.0]), np.array([0.2, 0.2]), np.array([7, 7])) == 0.0

@@ -1,4 +1,4 @@
-"""Does a probability mean what it says?
+"""What is the calibration error under one weighting of the rows? For who draws weights by unit himself.
 
 p: (n,) probabilities; y: (n,) 0 or 1; unit: (n,) codes of the independent unit; weight: (n,) ≥ 0, None for ones.
 
@@ -9,47 +9,27 @@ debiased error takes that noise away before it is averaged.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gonogo.stats.clustered import ratio_of_sums
-from gonogo.stats.refusals import NotFinite, Refused
-from gonogo.types.evidence import UnitScores
+from gonogo.stats.refusals import NotFinite
+from gonogo.stats.score_bins import equal_mass_bins
 
 if TYPE_CHECKING:
-    from gonogo.types.evidence import Array, IntArray, Interval
+    from gonogo.types.evidence import Array, IntArray
 
 LEAST_UNITS = 4  # in a bin, from which on the spread between units is seen; with 2 an interval's upper end missed 1 truth in 5
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Bin:
-    """Rows of about the same probability: what was said, and what came true."""
+def plug_in_calibration_error(y: Array, p: Array, weight: Array | None = None, *, n_bins: int = 15) -> float | None:
+    """Σ over bins of the bin's share of weight · |share of positives − mean probability|: the ℓ1 plug-in ECE, biased upwards.
 
-    said: float  # mean probability
-    came_true: float  # share of positives
-    interval: Interval | None  # of came_true, clustered on the unit; None where the bin holds one unit
-    n_rows: int
-    n_units: int
+    What other libraries call ECE, for comparison; it has no honest interval. Source: Naeini, Cooper & Hauskrecht (2015),
+    AAAI. None without weight.
 
-
-def reliability_bins(y: Array, p: Array, unit: IntArray, *, n_bins: int = 15, level: float = 0.95) -> tuple[Bin, ...]:
-    """What was said against what came true in each bin, with Wilson's interval on the effective sample size."""
-    y, p = _checked(y, p)
-    bins = equal_mass_bins(p, n_bins)
-    return tuple(_bin(y[bins == b], p[bins == b], unit[bins == b], level) for b in range(int(bins.max(initial=-1)) + 1))
-
-
-def expected_calibration_error(y: Array, p: Array, weight: Array | None = None, *, n_bins: int = 15) -> float | None:
-    """Σ over bins of the bin's share of weight · |share of positives − mean probability|: the plug-in ECE, biased upwards.
-
-    Source: Naeini, Cooper & Hauskrecht (2015), AAAI. None without weight.
-
-    >>> expected_calibration_error(np.array([0.0, 1.0]), np.array([0.25, 0.75]), n_bins=2)
+    >>> plug_in_calibration_error(np.array([0.0, 1.0]), np.array([0.25, 0.75]), n_bins=2)
     0.25
     """
     y, p = _checked(y, p)
@@ -97,16 +77,6 @@ def _bins_of_many_units(p: Array, unit: IntArray, n_bins: int) -> IntArray:
     return np.zeros(len(p), dtype=np.int64)
 
 
-def equal_mass_bins(p: Array, n_bins: int) -> IntArray:
-    """(n,) bin codes from 0 on without a gap: about equally many rows each, equal probabilities together, so perhaps fewer bins."""
-    p = np.asarray(p, dtype=np.float64)
-    if len(p) == 0:
-        return np.zeros(0, dtype=np.int64)
-    cuts = np.sort(p)[(np.arange(1, n_bins) * len(p)) // n_bins]
-    _, codes = np.unique(np.searchsorted(cuts, p, side="right"), return_inverse=True)
-    return codes.astype(np.int64)
-
-
 def _debiased(gaps: Array, mass: Array) -> float | None:
     """gaps, mass: (units, bins) sums of weight · (y − p) and of weight."""
     by_bin = mass.sum(axis=0)
@@ -121,13 +91,6 @@ def _debiased(gaps: Array, mass: Array) -> float | None:
     inflation = np.where(n_units > 1, n_units / np.maximum(n_units - 1, 1), 0.0)
     variance = np.where(n_units > 1, inflation * np.sum(errors * errors, axis=0), gap * gap)
     return float(np.sqrt(max(0.0, float(np.sum(by_bin * (gap * gap - variance)) / by_bin.sum()))))
-
-
-def _bin(y: Array, p: Array, unit: IntArray, level: float) -> Bin:
-    interval: Interval | None = None
-    with contextlib.suppress(Refused):  # one unit alone: the point is drawn without a whisker
-        interval = ratio_of_sums(UnitScores(unit, y, np.ones(len(y))), level=level).interval
-    return Bin(said=float(p.mean()), came_true=float(y.mean()), interval=interval, n_rows=len(y), n_units=len(np.unique(unit)))
 
 
 def _checked(y: Array, p: Array) -> tuple[Array, Array]:
