@@ -3,6 +3,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from benchmarks.truth.calibration import CLAIMS
+from benchmarks.truth.run import simulate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -205,7 +207,7 @@ def test_isotonic_equals_scikit_learn_on_whatever_comes(rows: list[tuple[int, bo
 def test_isotonic_of_outcomes_that_fall_all_the_way_is_their_mean():
     n = 10_000
     fit = fit_isotonic((np.arange(n) < n // 4).astype(float), np.linspace(0, 1, n))
-    assert set(fit.probabilities) == {pytest.approx(0.25)}
+    assert fit.probabilities == pytest.approx([0.25, 0.25])
 
 
 # all of them
@@ -348,3 +350,8 @@ def test_a_huge_shift_does_not_overflow(shift: float):
 def test_rates_and_shares_that_make_no_sense_are_refused(call: Callable):
     with pytest.raises(ValueError, match="must"):
         call()
+
+
+@pytest.mark.parametrize("number", range(4), ids=lambda number: CLAIMS[number].method)
+def test_what_is_claimed_holds_in_two_hundred_worlds(number: int):
+    assert simulate("calibration", number, worlds=200).holds
