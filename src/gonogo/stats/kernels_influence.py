@@ -32,12 +32,12 @@ def group_rows(row, key, weight, group, start):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def merge_classes(positive, negative):  # type: ignore[no-untyped-def]
-    """The keys of rows whose scores are given class by class, each rising, in the order of falling scores."""
+    """The keys of rows whose scores are given class by class, each rising, in the order of falling scores, negatives first among equals."""
     key = np.empty(positive.size + negative.size, np.int32)
     p, q, number = positive.size - 1, negative.size - 1, np.int32(-1)
     before = np.nan
     for i in range(key.size):
-        is_positive = p >= 0 and (q < 0 or positive[p] >= negative[q])
+        is_positive = p >= 0 and (q < 0 or positive[p] > negative[q])
         score = positive[p] if is_positive else negative[q]
         if score != before:
             number += np.int32(1)

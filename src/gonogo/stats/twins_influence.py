@@ -26,10 +26,10 @@ def group_rows(row: IntArray, key: Keys, weight: Array, group: IntArray, start: 
 
 
 def merge_classes(positive: Array, negative: Array) -> Keys:
-    """The keys of rows whose scores are given class by class, each rising, in the order of falling scores."""
+    """The keys of rows whose scores are given class by class, each rising, in the order of falling scores, negatives first among equals."""
     score = np.concatenate([positive, negative])
     is_positive = np.arange(len(score)) < len(positive)
-    order = np.lexsort((~is_positive, -score))
+    order = np.lexsort((is_positive, -score))
     falling = score[order]
     number = np.concatenate([[0], np.cumsum(falling[1:] != falling[:-1])])[: len(score)]
     return (2 * number + is_positive[order]).astype(np.int32)
