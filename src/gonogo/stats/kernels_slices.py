@@ -30,7 +30,7 @@ def ranking_sums(key, start):  # type: ignore[no-untyped-def]
 
     Columns: negatives, positives; Σ over positives of the negatives above them to the powers 1 to 4; Σ over negatives of the positives
     below them likewise; Σ precision over positives; Σ over positives of what they sway average precision by, powers 1 to 4; Σ over
-    negatives likewise, powers 2 and 4. Equal scores count half. Walks up once from the lowest score, and branches on ties only.
+    negatives likewise, powers 2 and 4. Equal scores count half. Walks up once from the lowest score.
     """
     out = np.zeros((start.size - 1, 17))
     for g in range(start.size - 1):
@@ -39,7 +39,7 @@ def ranking_sums(key, start):  # type: ignore[no-untyped-def]
             positives += key[i] & 1
         tn, tp = float(rows - positives), float(positives)
         of_tn, of_tp = 1.0 / max(tn, 1.0), 1.0 / max(tp, 1.0)
-        below_n = below_p = run_n = run_p = gain = loss = 0.0
+        below_n = below_p = run_n = run_p = passed = gain = loss = 0.0
         p1 = p2 = p3 = p4 = n1 = n2 = n3 = n4 = precisions = u1 = u2 = u3 = u4 = b2 = b4 = 0.0
         for i in range(start[g + 1] - 1, start[g] - 1, -1):
             positive = float(key[i] & 1)
@@ -47,6 +47,24 @@ def ranking_sums(key, start):  # type: ignore[no-untyped-def]
             run_n += 1.0 - positive
             if i > start[g] and key[i - 1] >> 1 == key[i] >> 1:
                 continue
+            if run_p == 0.0:
+                # Negatives with the same positives below them are alike: they are counted, and settled together.
+                passed += run_n
+                run_n = 0.0
+                continue
+            under = below_p * of_tp
+            power = passed * under
+            n1 += power
+            power *= under
+            n2 += power
+            power *= under
+            n3 += power
+            n4 += power * under
+            squared = loss * loss
+            b2 += passed * squared
+            b4 += passed * squared * squared
+            below_n += passed
+            passed = 0.0
             above = (tn - below_n - 0.5 * run_n) * of_tn
             power = run_p * above
             p1 += power
@@ -70,20 +88,24 @@ def ranking_sums(key, start):  # type: ignore[no-untyped-def]
             power *= swayed
             u3 += power
             u4 += power * swayed
-            squared = loss * loss
-            b2 += run_n * squared
-            b4 += run_n * squared * squared
-            under = (below_p + 0.5 * run_p) * of_tp
-            power = run_n * under
-            n1 += power
-            power *= under
-            n2 += power
-            power *= under
-            n3 += power
-            n4 += power * under
+            if run_n > 0.0:
+                under = (below_p + 0.5 * run_p) * of_tp
+                n1 += run_n * under
+                n2 += run_n * under**2
+                n3 += run_n * under**3
+                n4 += run_n * under**4
+                b2 += run_n * loss**2
+                b4 += run_n * loss**4
             below_n += run_n
             below_p += run_p
             run_n = run_p = 0.0
+        under = below_p * of_tp  # all positives, or none at all
+        n1 += passed * under
+        n2 += passed * under
+        n3 += passed * under
+        n4 += passed * under
+        b2 += passed * loss**2
+        b4 += passed * loss**4
         sums = (tn, tp, p1, p2, p3, p4, n1, n2, n3, n4, precisions, u1, u2, u3, u4, b2, b4)
         for k in range(17):
             out[g, k] = sums[k]

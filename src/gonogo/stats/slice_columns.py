@@ -25,6 +25,8 @@ Columns: TypeAlias = Mapping[str, Any]  # name → (n,) values: an array, a list
 ABSENT = "(none)"  # the slice of rows without a value
 MOST_SLICES = 10_000  # of one column: more are names of rows, not groups of them
 FEW_NUMBERS = 20  # so many distinct numbers stay as they are
+_NARROW = 1 << 16  # whole numbers within so many of one another are counted rather than sorted
+_MOST_CODES = (1 << 15) - 2  # that an int16 can number
 _LOOKED_AT = 100_000  # rows that the edges of bins are read off
 _MOVED = 0.02  # of the rows that rounding an edge may send to the neighbouring bin
 
@@ -63,12 +65,15 @@ def cross(a: Cut, b: Cut) -> Cut:
 def bin_edges(numbers: Array, bins: int) -> Array:
     """At most bins − 1 edges, rising, between which about equally many of the numbers lie; rounded as far as few of them change sides.
 
-    numbers: (n,) finite. The same numbers in the same order give the same edges.
+    numbers: (n,) no NaN. The same numbers in the same order give the same edges.
 
     >>> bin_edges(np.arange(1003.0), 4)
     array([250., 500., 750.])
     """
-    looked_at = np.sort(numbers[:: -(-len(numbers) // _LOOKED_AT)])
+    looked_at = np.sort(numbers[:: max(1, -(-len(numbers) // _LOOKED_AT))])
+    looked_at = looked_at[np.isfinite(looked_at)]
+    if not len(looked_at):
+        return np.zeros(0)
     wanted = np.unique(looked_at[(np.arange(1, bins) * len(looked_at)) // bins])
     wanted = wanted[wanted > looked_at[0]]
     return next((edges for edges in _rounded(wanted) if _is_near(edges, wanted, looked_at)), wanted)
@@ -76,14 +81,14 @@ def bin_edges(numbers: Array, bins: int) -> Array:
 
 def cut_numbers(name: str, numbers: Array, bins: int) -> Cut:
     """The rows by bins of a number; NaN is a slice of its own. numbers: (n,) float64."""
-    known = np.isfinite(numbers)
-    edges = bin_edges(numbers[known], bins) if known.any() else np.zeros(0)
-    code = np.zeros(len(numbers), dtype=np.int16)
+    missing = np.isnan(numbers)
+    edges = bin_edges(numbers[~missing] if missing.any() else numbers, bins)
+    code: NDArray[np.signedinteger[Any]] = np.zeros(len(numbers), dtype=np.int8 if bins < 100 else np.int16)
     for edge in edges.tolist():
-        code += numbers >= edge
+        code += (numbers >= edge).view(np.int8)
     labels = _bin_labels(name, edges)
-    if np.isnan(numbers).any():
-        code[np.isnan(numbers)] = len(labels)
+    if missing.any():
+        code[missing] = len(labels)
         labels = (*labels, f"{name}={ABSENT}")
     present, dense = _renumbered(code, len(labels))
     return Cut(labels=tuple(labels[i] for i in present.tolist()), code=dense.astype(np.int16))
@@ -96,15 +101,27 @@ def _cut(name: str, column: Any, n: int, bins: int) -> Cut:
     values = np.asarray(column)
     if values.shape != (n,):
         raise ValueError(f"the column {name!r} has the shape {values.shape} for {n:,} rows")
+    if values.dtype.kind in "iu" and n and int(values.max()) - (low := int(values.min())) < _NARROW:
+        return _cut_whole_numbers(name, values, low, bins)
     if values.dtype.kind in "iuf" and not _are_few(values):
         return cut_numbers(name, values.astype(np.float64), bins)
     return _cut_values(name, values)
 
 
+def _cut_whole_numbers(name: str, values: np.ndarray[Any, Any], low: int, bins: int) -> Cut:
+    """Whole numbers that lie close together are counted, which is a tenth of the price of sorting them."""
+    counted = np.subtract(values, low, dtype=np.int64)
+    occurs = np.bincount(counted) > 0
+    if int(occurs.sum()) > FEW_NUMBERS:
+        return cut_numbers(name, values.astype(np.float64), bins)
+    dense = (np.cumsum(occurs) - 1).astype(np.int16)[counted]
+    return Cut(labels=tuple(f"{name}={low + i}" for i in np.flatnonzero(occurs).tolist()), code=dense)
+
+
 def _cut_codes(name: str, code: IntArray, names: Sequence[str], n: int) -> Cut:
     if code.shape != (n,):
         raise ValueError(f"the column {name!r} has the shape {code.shape} for {n:,} rows")
-    present, dense = _renumbered(code.astype(np.int64) + 1, len(names) + 1)  # −1 is a missing value
+    present, dense = _renumbered(np.add(code, 1, dtype=np.int16 if len(names) < _MOST_CODES else np.int64), len(names) + 1)  # −1 is missing
     _require_few(len(present), f"the column {name!r}")
     return Cut(labels=tuple(f"{name}={ABSENT if i == 0 else names[i - 1]}" for i in present.tolist()), code=dense.astype(np.int16))
 
@@ -136,14 +153,16 @@ def _are_few(values: np.ndarray[Any, Any]) -> bool:
     return len(np.unique(known)) <= FEW_NUMBERS
 
 
-def _renumbered(code: np.ndarray[Any, Any], n_codes: int) -> tuple[IntArray, IntArray]:
+def _renumbered(code: np.ndarray[Any, Any], n_codes: int) -> tuple[IntArray, np.ndarray[Any, Any]]:
     """The codes that occur, and each row's place among them."""
     if n_codes > max(1 << 20, 4 * len(code)):
         present, dense = np.unique(code, return_inverse=True)
-        return present.astype(np.int64), dense.astype(np.int64)
+        return present.astype(np.int64), dense
     occurs = np.bincount(code, minlength=n_codes) > 0
     present = np.flatnonzero(occurs)
-    return present, code if len(present) == n_codes else (np.cumsum(occurs) - 1)[code]
+    if len(present) and present[-1] - present[0] == len(present) - 1:
+        return present, code if present[0] == 0 else code - code.dtype.type(present[0])
+    return present, (np.cumsum(occurs) - 1).astype(np.int32)[code]
 
 
 def _rounded(edges: Array) -> Iterable[Array]:

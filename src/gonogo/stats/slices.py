@@ -108,6 +108,8 @@ class Arm:
 
     ranked: RankedRows | None  # None where no figure of a ranking is asked for
     losses: dict[str, Array]  # name → (n,)
+    centres: dict[str, float]  # name → the mean loss of the whole table
+    powers: Array  # (n, 2 · losses): each loss about its centre, and its square; without rows where rows have weights, units or a rival
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,6 +119,8 @@ class Table:
     rows: Rows
     arms: dict[Of, Arm]
     metrics: tuple[str, ...]
+    is_plain: bool  # one model, and rows without weight or unit: sums will do, no row's influence is needed
+    positives: IntArray  # row numbers of the positives that have weight
     row: IntArray  # (n,) rows unit by unit; empty where each row is its own
     start: IntArray  # (n_units + 1,) where each unit begins there
 
@@ -178,19 +182,27 @@ def prepare(rows: Rows, theirs: Array | None, metrics: tuple[str, ...]) -> Table
     require_binary(rows.y)
     require_weights(rows.weight)
     scores = {Of.CHALLENGER: rows.score} | ({} if theirs is None else {Of.CHAMPION: theirs})
+    is_plain = rows.weight is None and rows.unit is None and theirs is None
     row, start = _unit_by_unit(rows)
-    return Table(rows=rows, arms={of: _arm(rows, one, metrics) for of, one in scores.items()}, metrics=metrics, row=row, start=start)
+    arms = {of: _arm(rows, one, metrics, is_plain=is_plain) for of, one in scores.items()}
+    positives = np.flatnonzero(rows.y if rows.weight is None else rows.y * rows.weight)
+    return Table(rows=rows, arms=arms, metrics=metrics, is_plain=is_plain, positives=positives, row=row, start=start)
 
 
-def _arm(rows: Rows, score: Array, metrics: tuple[str, ...]) -> Arm:
-    losses = {name: loss for name, loss in _LOSSES.items() if name in metrics}
-    if losses:
+def _arm(rows: Rows, score: Array, metrics: tuple[str, ...], *, is_plain: bool) -> Arm:
+    asked = {name: loss for name, loss in _LOSSES.items() if name in metrics}
+    if asked:
         require_probabilities(score)
+    losses = {name: loss(rows.y, score) for name, loss in asked.items()}
+    centres = {name: float(loss.mean()) if len(loss) else 0.0 for name, loss in losses.items()}
+    powers = np.empty((rows.n if is_plain else 0, 2 * len(losses)))
+    if is_plain:
+        for i, (name, loss) in enumerate(losses.items()):
+            np.subtract(loss, centres[name], out=powers[:, 2 * i])
+            np.square(powers[:, 2 * i], out=powers[:, 2 * i + 1])
     is_ranked = any(METRICS[name].is_ranking for name in metrics)
-    return Arm(
-        ranked=rank_rows(rows.y, score, rows.weight) if is_ranked else None,
-        losses={name: loss(rows.y, score) for name, loss in losses.items()},
-    )
+    ranked = rank_rows(rows.y, score, rows.weight) if is_ranked else None
+    return Arm(ranked=ranked, losses=losses, centres=centres, powers=powers)
 
 
 def _unit_by_unit(rows: Rows) -> tuple[IntArray, IntArray]:
@@ -209,51 +221,34 @@ def _whole(n: int) -> Cut:
 
 def measure_cut(table: Table, cut: Cut) -> Sliced:
     """Every figure of every slice of one column."""
-    rows = table.rows
-    is_plain = rows.weight is None and rows.unit is None and len(table.arms) == 1
-    n_units, figures = _of_plain_rows(table, cut) if is_plain else _of_influences(table, cut)
-    seen = np.ones(rows.n, dtype=np.bool_) if rows.weight is None else rows.weight > 0
-    by_class = np.bincount(2 * cut.code[seen].astype(np.int32) + (rows.y[seen] == 1), minlength=2 * len(cut.labels))
-    return Sliced(
-        labels=cut.labels,
-        n_rows=np.bincount(cut.code, minlength=len(cut.labels)),
-        n_units=n_units,
-        positives=by_class[1::2],
-        negatives=by_class[::2],
-        figures=figures,
-    )
+    n = len(cut.labels)
+    n_rows = np.bincount(cut.code, minlength=n)
+    n_units, figures = (n_rows, _of_sums(table, cut, n_rows)) if table.is_plain else _of_influences(table, cut)
+    positives = np.bincount(cut.code[table.positives], minlength=n)
+    there = n_rows if table.rows.weight is None else np.bincount(cut.code[table.rows.weight > 0], minlength=n)
+    return Sliced(labels=cut.labels, n_rows=n_rows, n_units=n_units, positives=positives, negatives=there - positives, figures=figures)
 
 
-def _of_plain_rows(table: Table, cut: Cut) -> tuple[IntArray, dict[tuple[str, Of], Measured]]:
-    """Rows of no weight and no unit, of one model: sums alone are needed, no row's influence."""
+def _of_sums(table: Table, cut: Cut, n_rows: IntArray) -> dict[tuple[str, Of], Measured]:
     arm = table.arms[Of.CHALLENGER]
-    n_rows = np.bincount(cut.code, minlength=len(cut.labels))
-    found = _plain_losses(arm.losses, cut, n_rows)
+    found = _plain_losses(arm, cut, n_rows) if arm.losses else {}
     if arm.ranked is not None:
         found |= _plain_rankings(arm.ranked, cut, n_rows)
-    return n_rows, {(name, Of.CHALLENGER): found[name] for name in table.metrics}
+    return {(name, Of.CHALLENGER): found[name] for name in table.metrics}
 
 
-def _plain_losses(losses: dict[str, Array], cut: Cut, n_rows: IntArray) -> dict[str, Measured]:
+def _plain_losses(arm: Arm, cut: Cut, n_rows: IntArray) -> dict[str, Measured]:
+    """The squares are taken about the mean of the whole table, so that a loss that hardly varies is not lost in its own size."""
     from gonogo.stats.kernels_slices import sums_by_slice
 
-    if not losses:
-        return {}
-    # About the mean of the whole table, so that the squares of a loss that hardly varies are not lost in its own size.
-    centre = {name: float(loss.mean()) if len(loss) else 0.0 for name, loss in losses.items()}
-    value = np.stack([power for name, loss in losses.items() for power in _powers(loss - centre[name])], axis=1)
-    sums = sums_by_slice(value, cut.code, len(cut.labels))
+    sums, n = sums_by_slice(arm.powers, cut.code, len(cut.labels)), n_rows.astype(np.float64)
     found = {}
     with np.errstate(divide="ignore", invalid="ignore"):
-        for i, name in enumerate(losses):
+        for i, (name, centre) in enumerate(arm.centres.items()):
             first, second = sums[:, 2 * i], sums[:, 2 * i + 1]
-            squares = np.maximum(second - first * first / n_rows, 0.0) / n_rows.astype(np.float64) ** 2
-            found[name] = Measured(value=centre[name] + first / n_rows, squares=squares, fourths=np.zeros(len(n_rows)))
+            squares = np.maximum(second - first * first / n, 0.0) / n**2
+            found[name] = Measured(value=centre + first / n, squares=squares, fourths=np.zeros(len(n)))
     return found
-
-
-def _powers(value: Array) -> tuple[Array, Array]:
-    return value, value * value
 
 
 def _plain_rankings(ranked: RankedRows, cut: Cut, n_rows: IntArray) -> dict[str, Measured]:
