@@ -1,0 +1,99 @@
+"""How far into the order of a sample may one go, so that no more than a share of the population is passed, for sure?
+
+Two exact answers, whatever the distribution. Of n independent values, how many of the r highest lie within the population's highest `share`
+is binomial: the r-th highest is passed by more than that share with the probability P(Bin(n, share) < r). And of the k rows of the highest
+scores, the number that is positive is binomial with the precision of that threshold, so a low precision can be tested rank by rank; going
+from the top and stopping at the first rank that fails keeps the error of the whole sequence at that of one test.
+Sources: Wilks (1941), Determination of sample sizes for setting tolerance limits, Annals of Mathematical Statistics 12; for the fixed
+sequence Angelopoulos, Bates, Candès, Jordan & Lei (2021), Learn then Test, arXiv 2110.01052.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from gonogo.types.evidence import IntArray
+
+_STRONG = 3  # a model is taken to be strong at the top if it makes a third of the false alarms per hit that are allowed
+_POWER = 0.95  # with which such a model passes the first test
+_FINE = 1000  # ranks are tested one by one up to here, and by thousandths above
+
+
+@lru_cache(maxsize=4096)
+def tolerance_rank(n: int, share: float, delta: float) -> int:
+    """The largest r whose r-th highest of n values is passed by at most `share` of the population with probability ≥ 1 − delta; 0: none is.
+
+    >>> tolerance_rank(58, 0.05, 0.05), tolerance_rank(59, 0.05, 0.05)
+    (0, 1)
+    """
+    from scipy.special import bdtr
+
+    low, high = 0, n + 1  # P(Bin < r) ≤ delta holds at `low` and fails at `high`
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if bdtr(middle - 1, n, share) <= delta else (low, middle)
+    return low
+
+
+def least_for_tolerance(share: float, delta: float) -> int:
+    """How many values are needed for any `tolerance_rank`: the least n with (1 − share)ⁿ ≤ delta.
+
+    >>> least_for_tolerance(0.05, 0.05)
+    59
+    """
+    return math.ceil(math.log(delta) / math.log1p(-share))
+
+
+@lru_cache(maxsize=1024)
+def first_rank(precision: float, delta: float) -> int:
+    """How many called rows the sequence of tests begins with: the fewest that would prove `precision` of a strong model with 95 % chance.
+
+    It depends on what is asked alone, never on the outcomes: else the tests would not be the sequence that was fixed.
+
+    >>> first_rank(0.6, 0.05)
+    48
+    """
+    from scipy.special import bdtrc
+
+    odds = _STRONG * precision / (1 - precision)
+    needed = 1  # positives of k rows that prove it; one more row needs at most one more of them
+    for k in itertools.count(1):
+        while needed <= k and bdtrc(needed - 1, k, precision) > delta:
+            needed += 1
+        if needed <= k and bdtrc(needed - 1, k, odds / (1 + odds)) >= _POWER:
+            return k
+    raise AssertionError("some number of rows proves any precision below 1")
+
+
+def ranks_to_test(first: int, n: int) -> IntArray:
+    """Ranks first … n, every one up to a thousand and then a thousandth further each."""
+    begun = max(first, _FINE)
+    one_by_one = np.arange(first, min(n, begun - 1) + 1)
+    if n < begun:
+        return one_by_one
+    by_thousandths = begun * (1 + 1 / _FINE) ** np.arange(math.floor(math.log(n / begun) / math.log1p(1 / _FINE)) + 1)
+    return np.concatenate([one_by_one, np.ceil(by_thousandths).astype(np.int64)])
+
+
+def proven_ranks(called: IntArray, true: IntArray, precision: float, delta: float) -> int:
+    """How many of the first tests prove that more than `precision` of the called rows are positive, before the first that does not.
+
+    called, true: (k,) rows called and positives among them, in the order of the sequence. The test is the exact binomial's.
+    """
+    from scipy.special import bdtrc
+
+    passed, size = 0, 256
+    # In growing pieces: most sequences end early, and then nothing beyond is computed.
+    while passed < len(called):
+        here = slice(passed, passed + size)
+        fails = (true[here] <= 0) | (bdtrc(np.maximum(true[here] - 1, 0), called[here], precision) > delta)
+        if fails.any():
+            return passed + int(np.argmax(fails))
+        passed, size = passed + len(fails), size * 2
+    return passed
