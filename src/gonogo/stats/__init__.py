@@ -97,8 +97,8 @@ _HOMES = {
     "could_have_seen": "power",
     # slices
     "by_slice": "slices",
-    "worst_slices": "slices",
-    "gap": "slices",
+    "worst_slices": "worst_slices",
+    "gap": "slice_gaps",
     # two populations
     "differ": "populations",
     "welch": "means",
