@@ -156,6 +156,25 @@ def test_the_correction_is_of_the_share_that_was_really_kept(seed: int, share: f
     assert (np.diff(part.rows) > 0).all()
 
 
+@given(st.integers(1, 50), st.integers(1, 5000), st.floats(0.01, 1000))
+@settings(deadline=None, max_examples=50)
+def test_weighted_rows_say_as_much_as_they_would_unweighted(positives: int, negatives: int, positive_weight: float) -> None:
+    part = sampled(np.r_[np.ones(positives), np.zeros(negatives)], negatives_kept=1, positive_weight=positive_weight, seed=0)
+    weights = part.scale * np.array([positive_weight * positives, negatives])
+    n = positives + negatives
+    assert weights.prod() / weights.sum() == pytest.approx(positives * negatives / n)
+
+
+def test_a_class_weight_does_not_loosen_the_ridge() -> None:
+    """Held back a lot, the coefficients are far from those of no ridge, and about the same with and without weights."""
+    free, held, weighted = (
+        np.array([number.coefficient for number in fit(LogisticRegression(C=C, positive_weight=w)).numbers])
+        for C, w in ((1e6, 1.0), (0.003, 1.0), (0.003, 30.0))
+    )
+    assert np.abs(held[:2]).max() < 0.7 * np.abs(free[:2]).max()
+    np.testing.assert_allclose(weighted[:2], held[:2], rtol=0.2)
+
+
 @pytest.mark.parametrize("learner", [LINEAR, TREES], ids=["linear", "trees"])
 def test_the_seed_draws_the_negatives(learner: LogisticRegression | XGBoost, tmp_path: Path) -> None:
     learner = dataclasses.replace(learner, negatives_kept=0.2)

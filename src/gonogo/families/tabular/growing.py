@@ -40,6 +40,7 @@ class Plan:
     n_rounds: int
     patience: int  # rounds without a better validate loss before it ends; 0: never
     positive_weight: float
+    negative_weight: float
     shift: float  # from the log-odds that are learnt to those of validate: takes class weights and sampling back out
     max_bin: int
     threads: int
@@ -48,7 +49,7 @@ class Plan:
 
 def grow(xgboost: ModuleType, train: Rows, validate: Rows, plan: Plan) -> Any:
     """The booster, cut after the round that was best on validate. Raises BudgetSpent past the deadline."""
-    weight = np.where(train.y > 0, plan.positive_weight, 1.0)
+    weight = np.where(train.y > 0, plan.positive_weight, plan.negative_weight)
     data = _binned(xgboost, train, plan, like=None)
     held_out = _binned(xgboost, validate, plan, like=data) if len(validate.y) else None
     rate = float(np.sum(weight * train.y) / np.sum(weight))

@@ -109,7 +109,7 @@ class LogisticModel:
 class LogisticRegression:
     """Logistic regression with a ridge that leaves the intercept alone."""
 
-    C: float = 1.0  # weight of the data against the ridge: loss = ½ Σβ² + C · Σ nats
+    C: float = 1.0  # weight of the data against the ridge: loss = ½ Σβ² + C · Σ nats; class weights make the data weigh no more
     min_category_rows: int = 20  # a category with fewer train rows shares the coefficient of the rare ones
     max_categories: int = 200  # at most so many categories of one input, the most frequent, have a coefficient of their own
     positive_weight: float = 1.0  # weight of the positives in the fit; the intercept is corrected so that probabilities stay true
@@ -137,7 +137,7 @@ class LogisticRegression:
         codec = fit_codec(train.inputs, inputs)
         part = sampled(y, negatives_kept=self.negatives_kept, positive_weight=self.positive_weight, seed=seed)
         design = self._design(codec, codec.encode(train.inputs)[part.rows])
-        problem = design.problem(y[part.rows], positive_weight=self.positive_weight, ridge=1 / self.C)
+        problem = design.problem(y[part.rows], positive_weight=self.positive_weight, ridge=1 / (self.C * part.scale))
         solution = minimise(problem, deadline=deadline)
         return LogisticModel(
             codec=codec,

@@ -25,6 +25,7 @@ class Sampled:
     """What a model is fitted on."""
 
     rows: IntArray | slice  # of train, in order: every positive and the kept negatives
+    scale: float  # of all weights: then the weighted rows say as much against a penalty as they would unweighted
     correction: PriorCorrection  # from the log-odds that the fit learns to those of train
 
 
@@ -33,11 +34,28 @@ def sampled(y: Array, *, negatives_kept: float, positive_weight: float, seed: in
 
     y: (n,) 0 or 1, both present. The correction holds for the share that was really kept and for the weight of the positives.
     """
+    positives, negatives = np.flatnonzero(y > 0), np.flatnonzero(y == 0)
     if negatives_kept == 1:
-        return Sampled(rows=slice(None), correction=sampling_correction(positive_weight=positive_weight))
-    negatives = np.flatnonzero(y == 0)
+        return Sampled(
+            rows=slice(None),
+            scale=_scale(len(positives), len(negatives), positive_weight),
+            correction=sampling_correction(positive_weight=positive_weight),
+        )
     drawn = np.random.Philox(key=np.array([seed, _OF_NEGATIVES], dtype=np.uint64)).random_raw(len(negatives))
     n_kept = math.ceil(negatives_kept * len(negatives))
     kept = negatives[drawn <= np.partition(drawn, n_kept - 1)[n_kept - 1]]
-    rows = np.sort(np.concatenate([np.flatnonzero(y > 0), kept]))
-    return Sampled(rows=rows, correction=sampling_correction(negatives_kept=len(kept) / len(negatives), positive_weight=positive_weight))
+    return Sampled(
+        rows=np.sort(np.concatenate([positives, kept])),
+        scale=_scale(len(positives), len(kept), positive_weight),
+        correction=sampling_correction(negatives_kept=len(kept) / len(negatives), positive_weight=positive_weight),
+    )
+
+
+def _scale(n_positives: int, n_negatives: int, positive_weight: float) -> float:
+    """How much less a row's weight must count so that a ridge, or a least weight of a leaf, holds back as much as without weights.
+
+    Rows of which a share q of the weight W is positive tell as much of a coefficient as W q (1 - q), the information of a constant. Weights
+    raise that number, and know no more: 200 positives that count 80 times each are still 200 positives.
+    """
+    weighted = positive_weight * n_positives
+    return (weighted + n_negatives) / (positive_weight * (n_positives + n_negatives))
