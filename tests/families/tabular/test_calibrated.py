@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +11,16 @@ import pyarrow as pa
 import pytest
 
 from gonogo.families.tabular import FAMILY
-from gonogo.families.tabular.calibrated import CALIBRATION_FILE, CalibratedModel, refine
+from gonogo.families.tabular.calibrated import CALIBRATION_FILE, CalibratedModel, Stored, refine
 from gonogo.families.tabular.prior import PriorModel
-from gonogo.stats.calibration import Isotonic, Platt
+from gonogo.stats.calibration import Beta, Isotonic, Platt, Temperature
+from gonogo.stats.imbalance import PriorCorrection
 from gonogo.types.errors import ArtifactRefused
 from gonogo.types.protocols import Examples
 from tests.families.tabular.worlds import examples
+
+NUMBER = r"([\d.]+)"
+ERRORS = rf"calibration error {NUMBER} \[{NUMBER}, [\d.]+\] → {NUMBER} \[{NUMBER}, [\d.]+\]"
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,26 @@ class Bold:
 
     def effects(self) -> tuple[()]:
         return ()
+
+
+@dataclass(frozen=True)
+class Curved(Bold):
+    """Bent by a beta curve."""
+
+    a: float = 1.0
+    b: float = 1.0
+
+    def predict(self, inputs: pa.Table) -> pa.Table:
+        return pa.table({"p": Beta(a=self.a, b=self.b, c=0.0).apply(Bold.predict(self, inputs).column("p").to_numpy())})
+
+
+@dataclass(frozen=True)
+class Stepped(Bold):
+    """Rises all the way, but in waves, which no other kind has."""
+
+    def predict(self, inputs: pa.Table) -> pa.Table:
+        x = inputs.column("x1").to_numpy()
+        return pa.table({"p": 1 / (1 + np.exp(-(x + 0.9 * np.sin(x))))})
 
 
 def truth(*, n: int = 4000, units: int = 80, seed: int = 0) -> Examples:
@@ -56,6 +81,28 @@ def test_a_model_that_is_too_sure_is_bent_back() -> None:
         FAMILY.metrics[0].score(model.predict(fresh.inputs), fresh.outcomes).value.mean() for model in (Bold(boldness=3.0), refined.model)
     )
     assert after < before - 0.05
+
+
+def test_before_and_after_are_said_with_their_intervals() -> None:
+    note = refine(Bold(boldness=3.0), truth(), 0).note
+    assert re.search(r"log loss 0\.\d{4} → 0\.\d{4} nats, difference \[-0\.\d{4}, -0\.\d{4}\]", note)
+    before, low, after, least = (float(number) for number in re.search(ERRORS, note).groups())
+    assert low > 0.05
+    assert after < before / 3
+    assert least == 0
+
+
+def test_each_kind_is_kept_where_it_is_the_one_that_was_bent() -> None:
+    kinds = {
+        Temperature: Bold(boldness=3.0),
+        Platt: Bold(boldness=2.0, bias=1.0),
+        Beta: Curved(a=3.0, b=0.5),
+        Isotonic: Stepped(),
+    }
+    for kind, model in kinds.items():
+        refined = refine(model, truth(n=20_000, units=200), 0).model
+        assert isinstance(refined, CalibratedModel)
+        assert isinstance(refined._recalibration, kind)
 
 
 def test_before_and_after_are_drawn() -> None:
@@ -86,8 +133,17 @@ def test_recalibrating_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "first" / CALIBRATION_FILE).read_bytes() == (tmp_path / "second" / CALIBRATION_FILE).read_bytes()
 
 
-@pytest.mark.parametrize("recalibration", [Platt(slope=0.5, intercept=0.1), Isotonic(scores=(0.1, 0.9), probabilities=(0.2, 0.8))])
-def test_a_recalibration_comes_back_as_it_was_saved(recalibration: Platt | Isotonic, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "recalibration",
+    [
+        Platt(slope=0.5, intercept=0.1),
+        Temperature(temperature=2.0),
+        Beta(a=0.5, b=1.5, c=0.0),
+        Isotonic(scores=(0.1, 0.9), probabilities=(0.2, 0.8)),
+        PriorCorrection(shift=-1.5),
+    ],
+)
+def test_a_recalibration_comes_back_as_it_was_saved(recalibration: Stored, tmp_path: Path) -> None:
     model = CalibratedModel(PriorModel(rate=0.3), recalibration)
     model.save(tmp_path)
     table = pa.table({"x": [1.0]})

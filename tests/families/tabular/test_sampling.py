@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gonogo import stats
 from gonogo.evidence.measure import measure
 from gonogo.families.tabular import FAMILY
 from gonogo.families.tabular.boosted import XGBoost
@@ -136,6 +137,16 @@ def test_raw_scores_of_a_resampled_model_fail_the_calibration_gate_and_corrected
     model = fit(learner)
     assert ruled(p_of(model)) is Status.PASS
     assert ruled(raw_of(learner, model)) is Status.FAIL
+
+
+@pytest.mark.parametrize("how", HOWS, ids=str)
+def test_raw_scores_of_a_resampled_model_are_miscalibrated_beyond_doubt(how: dict[str, float]) -> None:
+    learner = dataclasses.replace(LINEAR, **how)
+    raw, corrected = raw_of(learner, fit(learner)), p_of(fit(learner))
+    y, unit = TEST.outcomes.column("y").to_numpy(), TEST.outcomes.column("unit").to_numpy()
+    assert stats.expected_calibration_error(y, raw, unit=unit).interval.low > 0.1
+    assert stats.calibration_test(y, raw, unit=unit).p_value < 1e-3
+    assert stats.calibration_test(y, corrected, unit=unit).p_value > 1e-3
 
 
 def test_a_smaller_share_of_negatives_lies_within_a_larger_one() -> None:

@@ -34,13 +34,14 @@ from gonogo.stats.calibration import (
     fit_temperature,
 )
 from gonogo.stats.imbalance import PriorCorrection
+from gonogo.stats.miscalibration import expected_calibration_error
 from gonogo.stats.refusals import Refused
 from gonogo.types.errors import ArtifactRefused
 from gonogo.types.evidence import Curve
 from gonogo.types.protocols import Refined
 
 if TYPE_CHECKING:
-    from gonogo.types.evidence import Array, Effect
+    from gonogo.types.evidence import Array, Effect, Estimate
     from gonogo.types.protocols import Examples, Model
 
 CALIBRATION_FILE = "calibration.json"
@@ -85,8 +86,8 @@ class Attempt:
 def refine(model: Model, validate: Examples, seed: int) -> Refined:
     """The model, recalibrated on validate where that lowers the log loss of held-out units beyond doubt; else as it was.
 
-    Blocks are of units in time, so nothing is drawn and the seed is not used. A recalibration of all rows that makes an honest model worse
-    is kept in at most 1 of 40 cases, and so are shifts of single values.
+    Blocks are of units in time, so nothing is drawn: the seed goes to the interval of the calibration error alone. A recalibration of all
+    rows that makes an honest model worse is kept in at most 1 of 40 cases, and so are shifts of single values.
     """
     unit = read_unit(validate.outcomes)
     block = blocks_in_time(unit)
@@ -101,10 +102,11 @@ def refine(model: Model, validate: Examples, seed: int) -> Refined:
     if best is None and held is None:
         said = "; ".join(map(str, tried)) or "nothing could be fitted"
         return Refined(model=model, note=f"left as it was: no recalibration helps beyond doubt ({said})")
+    after = answered(recalibrations, judged) if held is None else held.p
     return Refined(
         model=_bent(model, validate, judged, best, held),
-        note=_said(best, held, judged),
-        curves=(_before_and_after(judged, answered(recalibrations, judged) if held is None else held.p),),
+        note=f"{_said(best, held)}; {_errors(judged, after, seed)} on held-out units of validate, {judged.n_units} of them",
+        curves=(_before_and_after(judged, after),),
     )
 
 
@@ -177,9 +179,20 @@ LEVEL = 1 - 0.05 / len(FITS)  # so many kinds are tried, and each must show its 
 KINDS: dict[str, type[Stored]] = {"platt": Platt, "temperature": Temperature, "beta": Beta, "isotonic": Isotonic, "prior": PriorCorrection}
 
 
-def _said(best: Attempt | None, held: HeldShifts | None, judged: Judged) -> str:
-    parts = [str(kept) for kept in (best, held) if kept is not None]
-    return "; ".join(parts) + f" on held-out units of validate, {judged.n_units} of them"
+def _said(best: Attempt | None, held: HeldShifts | None) -> str:
+    return "; ".join(str(kept) for kept in (best, held) if kept is not None)
+
+
+def _errors(judged: Judged, after: Array, seed: int) -> str:
+    """The calibration error with its interval, before and after."""
+    both = (expected_calibration_error(judged.y, p, unit=judged.unit, seed=seed) for p in (judged.p, after))
+    return "calibration error " + " → ".join(map(_with_interval, both))
+
+
+def _with_interval(estimate: Estimate) -> str:
+    if estimate.value is None or estimate.interval is None:
+        return f"refused ({estimate.refused})"
+    return f"{estimate.value:.4f} [{estimate.interval.low:.4f}, {estimate.interval.high:.4f}]"
 
 
 def _before_and_after(judged: Judged, after: Array) -> Curve:
