@@ -6,25 +6,24 @@ intervals would say otherwise with no more than their own error, so no correctio
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gonogo.stats.cells import Cells, ratio_of_cells
+from gonogo.stats.along import Shares, shares_along
 from gonogo.stats.clustered import wilson
-from gonogo.stats.decisions import ALERT_RATE, FALSE_POSITIVE_RATE, PRECISION, RECALL
-from gonogo.stats.promises import Falling, Promise, cells_along, least_rows
-from gonogo.stats.refusals import Refused
+from gonogo.stats.promises import Promise, least_rows
 from gonogo.stats.tolerance import least_for_tolerance
+from gonogo.types.evidence import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gonogo.types.evidence import Interval
+    from gonogo.stats.falling import Falling
+    from gonogo.types.evidence import Array, IntArray
 
 _SAID = 0.05  # the chance that a low precision shows itself as nothing but hits
-_RATIOS = {"precision": PRECISION, "recall": RECALL, "false_positive_rate": FALSE_POSITIVE_RATE, "alerts_per_day": ALERT_RATE}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,14 +94,12 @@ def _points(rows: Falling, promises: tuple[Promise, ...], level: float) -> tuple
     """The candidate thresholds at which every promise's figure is defined, from the highest."""
     numbers = rows.candidates()
     numbers = numbers[rows.ends[numbers] >= _least_called(promises)]
-    found = []
-    for number, cells in zip(numbers.tolist(), cells_along(rows, numbers), strict=True):
-        try:
-            seen = tuple(_seen(rows, promise, number, cells, level) for promise in promises)
-        except Refused:
-            continue
-        found.append(Nearest(threshold=rows.threshold(number), seen=seen))
-    return tuple(found)
+    along = [_along(rows, promise, numbers, level) for promise in promises]
+    return tuple(
+        Nearest(threshold=rows.threshold(number), seen=tuple(_seen(p, s, i, level) for p, s in zip(promises, along, strict=True)))
+        for i, number in enumerate(numbers.tolist())
+        if not any(np.isnan(shares.value[i]) for shares in along)
+    )
 
 
 def _least_called(promises: tuple[Promise, ...]) -> int:
@@ -110,24 +107,43 @@ def _least_called(promises: tuple[Promise, ...]) -> int:
     return max((least_for_tolerance(1 - p.limit, _SAID) for p in promises if p.figure == "precision"), default=1)
 
 
-def _seen(rows: Falling, promise: Promise, number: int, cells: Cells, level: float) -> Seen:
-    if promise.figure == "alerts_per_day" and rows.day is not None:
-        alerts = np.bincount(rows.day[: rows.n_called(number)], minlength=rows.n_days)
+def _seen(promise: Promise, shares: Shares, i: int, level: float) -> Seen:
+    interval = Interval(low=float(shares.low[i]), high=float(shares.high[i]), level=level, method=shares.method)
+    return Seen(promise=promise, value=float(shares.value[i]), interval=interval)
+
+
+def _along(rows: Falling, promise: Promise, numbers: IntArray, level: float) -> Shares:
+    """What a promise is about at each threshold; of alerts, the share of days within the limit."""
+    if promise.figure != "alerts_per_day":
+        return shares_along(rows, numbers, promise.figure, level=level)
+    if rows.day is not None:
+        return _days_along(rows, rows.day, promise, numbers, level)
+    rate = shares_along(rows, numbers, "alert_rate", level=level)
+    # The more alerts the fewer days within the limit: the interval is that of the rate, mirrored.
+    return Shares(
+        value=_days_within(rows, promise, rate.value),
+        low=_days_within(rows, promise, rate.high),
+        high=_days_within(rows, promise, rate.low),
+        method="Poisson, from the interval of the alert rate",
+    )
+
+
+def _days_along(rows: Falling, day: IntArray, promise: Promise, numbers: IntArray, level: float) -> Shares:
+    n, shares = rows.n_days, []
+    for number in numbers.tolist():
+        alerts = np.bincount(day[: rows.n_called(number)], minlength=n)
         share = float(np.mean(alerts <= promise.limit))
-        within = wilson(share, (share * (1 - share) / rows.n_days) ** 0.5, n_units=rows.n_days, n_effective=rows.n_days, level=level)
-        return Seen(promise=promise, value=share, interval=within)
-    figure = ratio_of_cells(cells, _RATIOS[promise.figure], level=level)
-    if promise.figure == "alerts_per_day" and rows.rows_per_day is not None:
-        # The share of days within the limit falls as the alert rate rises, so its interval is that of the rate, mirrored.
-        days = [_days_within(promise, rate, rows.rows_per_day) for rate in (figure.interval.high, figure.value, figure.interval.low)]
-        return Seen(promise=promise, value=days[1], interval=replace(figure.interval, low=days[0], high=days[2]))
-    return Seen(promise=promise, value=figure.value, interval=figure.interval)
+        within = wilson(share, (share * (1 - share) / n) ** 0.5, n_units=n, n_effective=n, level=level)
+        shares.append((share, within.low, within.high))
+    value, low, high = np.array(shares).T
+    return Shares(value=value, low=low, high=high, method="Wilson, days")
 
 
-def _days_within(promise: Promise, rate: float, rows_per_day: float) -> float:
+def _days_within(rows: Falling, promise: Promise, rate: Array) -> Array:
     from scipy.special import pdtr
 
-    return float(pdtr(np.floor(promise.limit), rate * rows_per_day))
+    assert rows.rows_per_day is not None
+    return np.asarray(pdtr(np.floor(promise.limit), rate * rows.rows_per_day))
 
 
 def _nearest(points: Sequence[Nearest], which: int) -> Nearest | None:

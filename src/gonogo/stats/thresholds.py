@@ -19,8 +19,9 @@ from gonogo.stats.cells import Cells, Ratio, cells_of, ratio_of_cells, require_d
 from gonogo.stats.daily import alerts_of_days, alerts_of_rate
 from gonogo.stats.decisions import ALERT_RATE, FALSE_POSITIVE_RATE, PRECISION, RECALL, cost_of_cells, prices_of
 from gonogo.stats.estimates import estimated, rows_of, unit_codes
+from gonogo.stats.falling import Falling, falling
 from gonogo.stats.feasible import Nearest, why_not
-from gonogo.stats.promises import Falling, Promise, falling, keeping
+from gonogo.stats.promises import Promise, keeping
 from gonogo.stats.refusals import Refused, Undefined
 
 if TYPE_CHECKING:

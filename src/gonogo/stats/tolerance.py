@@ -18,10 +18,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
     from gonogo.types.evidence import IntArray
 
 _STRONG = 3  # a model is taken to be strong at the top if it makes a third of the false alarms per hit that are allowed
 _POWER = 0.95  # with which such a model passes the first test
+_FIRST_START = 0.8  # of delta that is left goes to the next start of a sequence
 _FINE = 1000  # ranks are tested one by one up to here, and by thousandths above
 
 
@@ -79,6 +84,27 @@ def ranks_to_test(first: int, n: int) -> IntArray:
         return one_by_one
     by_thousandths = begun * (1 + 1 / _FINE) ** np.arange(math.floor(math.log(n / begun) / math.log1p(1 / _FINE)) + 1)
     return np.concatenate([one_by_one, np.ceil(by_thousandths).astype(np.int64)])
+
+
+def proven_in_sequence(called: IntArray, first: int, delta: float, passed: Callable[[slice, float], int]) -> NDArray[np.bool_]:
+    """(k,) which of the thresholds are proven, all errors together at most delta.
+
+    called: (k,) rows called, rising; passed(here, alpha): how many of those thresholds pass one after another at that level. The sequence
+    starts anew at 4 and at 16 times the first rank with a small part of delta, so that a few false alarms at the very top do not end it
+    all; a part that passes wholly hands its level on. Source: Wiens (2003), A fixed sequence Bonferroni procedure, Pharmaceutical
+    Statistics 2.
+    """
+    proven = np.zeros(len(called), dtype=np.bool_)
+    starts = [start for start in (first, 4 * first, 16 * first) if len(called) and start <= called[-1]]
+    ends = [*np.searchsorted(called, starts).tolist(), len(called)]
+    handed_on, left = 0.0, delta
+    for i in range(len(starts)):
+        own = left if i + 1 == len(starts) else _FIRST_START * left
+        alpha, left = handed_on + own, left - own
+        n = passed(slice(ends[i], ends[i + 1]), alpha)
+        proven[ends[i] : ends[i] + n] = True
+        handed_on = alpha if ends[i] + n == ends[i + 1] else 0.0
+    return proven
 
 
 def proven_ranks(called: IntArray, true: IntArray, precision: float, delta: float) -> int:
