@@ -26,6 +26,7 @@ _HOMES = {
     "predict": "gonogo.workflow.predict",
     "replay": "gonogo.workflow.replay",
     "verify": "gonogo.workflow.ledger",
+    "compare": "gonogo.workflow.compare",
     "waive": "gonogo.workflow.waive",
     "explain": "gonogo.workflow.explain",
     "Contract": "gonogo.types.contract",
@@ -57,6 +58,7 @@ __all__ = [
     "Snapshot",
     "Status",
     "Verdict",
+    "compare",
     "decide",
     "explain",
     "init",
@@ -80,6 +82,7 @@ if TYPE_CHECKING:
     from gonogo.types.protocols import Family
     from gonogo.types.snapshot import Snapshot
     from gonogo.types.verdict import Ruling, Status, Verdict
+    from gonogo.workflow.compare import compare
     from gonogo.workflow.decide import decide
     from gonogo.workflow.explain import explain
     from gonogo.workflow.init import init

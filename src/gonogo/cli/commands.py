@@ -141,6 +141,19 @@ def replay(options: Namespace) -> int:
     return 0
 
 
+def compare(options: Namespace) -> int:
+    """Two verdicts. 0 only where B is shown to be better, or not worse by a stated margin; not shown, worse or not comparable is 1."""
+    from gonogo.cli import text_compare
+    from gonogo.workflow.compare import compare as hold_against
+    from gonogo.workflow.contrast import NOT_WORSE_SHOWN
+
+    margins = dict(_margin(given) for given in options.margin)
+    with Progress(sys.stderr) as progress:
+        found = hold_against(options.verdict_a, options.verdict_b, folder=options.folder, margins=margins, progress=progress)
+    _print(found, lambda record: text_compare.comparison(record, options.folder), options)
+    return 0 if found.answer in NOT_WORSE_SHOWN else 1
+
+
 def explain(options: Namespace) -> int:
     """What a code means."""
     from gonogo.workflow.explain import explain as look_up
@@ -152,6 +165,14 @@ def explain(options: Namespace) -> int:
 def _print(record: Any, as_text: Any, options: Namespace) -> int:
     say(json.dumps(to_json(record), indent=2) if options.json else as_text(record))
     return 0
+
+
+def _margin(given: str) -> tuple[str, float]:
+    metric, _, value = given.partition("=")
+    try:
+        return metric, float(value)
+    except ValueError:
+        raise UsageError(f"'{given}' is no margin.", expected="METRIC=VALUE, e.g. log_loss=0.002", where="--margin") from None
 
 
 def _moment(given: str | None) -> datetime | None:
