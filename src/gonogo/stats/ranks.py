@@ -177,7 +177,16 @@ def tally(a: Array, b: Array) -> Tally:
 def superiority_test(pair: Pair, *, level: float) -> Outcome:
     """`mann_whitney` of a pair, or its refusal."""
     require_comparable(pair, finite=False)
-    return _superiority_of_rows(pair, level) if _is_plain(pair) else _superiority_by_unit(pair, level)
+    return superiority_of(tally(pair.a.values, pair.b.values), level=level) if _is_plain(pair) else _superiority_by_unit(pair, level)
+
+
+def superiority_of(counts: Tally, *, level: float) -> Outcome:
+    """Mann and Whitney's test of a tally of independent rows."""
+    if len(counts.values) == 1:
+        raise NoSpread("every value on both sides is the same: how far the truth may be is unknown")
+    effect, _ = superiority(counts, level=level)
+    u = effect.value * counts.n_a * counts.n_b
+    return Outcome(statistic=u, p_value=_p_of_u(u, counts), effect=effect)
 
 
 def superiority(counts: Tally, *, level: float = 0.95) -> tuple[Figure, Spread]:
@@ -209,15 +218,6 @@ def distance_interval(distance: float, n_a: float, n_b: float, *, level: float) 
 
 def _is_plain(pair: Pair) -> bool:
     return pair.a.unit is None and pair.a.weight is None and pair.b.weight is None
-
-
-def _superiority_of_rows(pair: Pair, level: float) -> Outcome:
-    counts = tally(pair.a.values, pair.b.values)
-    if len(counts.values) == 1:
-        raise NoSpread("every value on both sides is the same: how far the truth may be is unknown")
-    effect, _ = superiority(counts, level=level)
-    u = effect.value * counts.n_a * counts.n_b
-    return Outcome(statistic=u, p_value=_p_of_u(u, counts), effect=effect)
 
 
 def _superiority_by_unit(pair: Pair, level: float) -> Outcome:
