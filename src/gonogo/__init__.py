@@ -28,6 +28,7 @@ _HOMES = {
     "verify": "gonogo.workflow.ledger",
     "compare": "gonogo.workflow.compare",
     "waive": "gonogo.workflow.waive",
+    "differ": "gonogo.workflow.differ",
     "explain": "gonogo.workflow.explain",
     "Contract": "gonogo.types.contract",
     "Snapshot": "gonogo.types.snapshot",
@@ -60,6 +61,7 @@ __all__ = [
     "Verdict",
     "compare",
     "decide",
+    "differ",
     "explain",
     "init",
     "measure",
@@ -84,6 +86,7 @@ if TYPE_CHECKING:
     from gonogo.types.verdict import Ruling, Status, Verdict
     from gonogo.workflow.compare import compare
     from gonogo.workflow.decide import decide
+    from gonogo.workflow.differ import differ
     from gonogo.workflow.explain import explain
     from gonogo.workflow.init import init
     from gonogo.workflow.ledger import verify

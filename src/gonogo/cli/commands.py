@@ -154,6 +154,28 @@ def compare(options: Namespace) -> int:
     return 0 if found.answer in NOT_WORSE_SHOWN else 1
 
 
+def differ(options: Namespace) -> int:
+    """Do two files hold the same population?"""
+    from gonogo.cli import text_differ
+    from gonogo.stats.differences import Answer
+    from gonogo.workflow.differ import differ as compare_files
+
+    found = compare_files(
+        options.a,
+        options.b,
+        outcome=options.outcome,
+        score=options.score,
+        unit=options.unit,
+        columns=options.columns,
+        margins=dict(_margin(given) for given in options.margin),
+    )
+    if options.json:
+        say(json.dumps({"answer": found.answer.value, **dict(to_json(found))}, indent=2))  # type: ignore[arg-type]
+    else:
+        say(text_differ.differences(found, options.a, options.b))
+    return 0 if found.answer is Answer.TRIVIAL else 1
+
+
 def explain(options: Namespace) -> int:
     """What a code means."""
     from gonogo.workflow.explain import explain as look_up
@@ -172,7 +194,7 @@ def _margin(given: str) -> tuple[str, float]:
     try:
         return metric, float(value)
     except ValueError:
-        raise UsageError(f"'{given}' is no margin.", expected="METRIC=VALUE, e.g. log_loss=0.002", where="--margin") from None
+        raise UsageError(f"'{given}' is no margin.", expected="NAME=VALUE, e.g. log_loss=0.002", where="--margin") from None
 
 
 def _moment(given: str | None) -> datetime | None:

@@ -130,6 +130,16 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="how much worse B may be and still count as not worse, in the metric's unit; default: what the gates against the champion say",
     )
+    differ = _json(_verb(verbs, "differ", "do two files hold the same population, column by column?", commands.differ))
+    differ.add_argument("a", metavar="A", help="Parquet, CSV, JSON lines or Arrow, or a glob of one format")
+    differ.add_argument("b", metavar="B", help="likewise")
+    differ.add_argument("--outcome", metavar="COLUMN", help="what is predicted: its rate is compared")
+    differ.add_argument("--score", metavar="COLUMN", help="the prediction: with the outcome, calibration and error are compared as well")
+    differ.add_argument("--unit", metavar="COLUMN", help="whose rows move together: a user, a day, a machine; default: each row by itself")
+    differ.add_argument("--columns", metavar="COLUMN", nargs="+", help="which to compare; default: all")
+    differ.add_argument(
+        "--margin", metavar="NAME=VALUE", nargs="+", default=[], help="up to which an effect is trivial, e.g. hedges_g=0.2 distance=0.1"
+    )
     explain = _verb(verbs, "explain", "what a code means, or every key of the contract", commands.explain)
     explain.add_argument("code", metavar="CODE|contract")
     return parser
