@@ -21,7 +21,6 @@ from gonogo import stats
 from gonogo.stats.slices import by_slice
 
 
-
 def world(n: int, prevalence: float, seed: int = 0):
     rng = np.random.default_rng(seed)
     p = np.clip(rng.beta(1, 1 / prevalence - 1, n), 1e-6, 1 - 1e-6)

@@ -19,22 +19,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gonogo.stats.distributions import t_quantile
 from gonogo.stats.estimates import Rows, estimated, require_binary, require_weights, rows_of
 from gonogo.stats.figure import Figure
 from gonogo.stats.influence import LOGIT, PLAIN, RankedRows, Scale, average_precision, rank_rows, roc_auc
 from gonogo.stats.probabilities import EPS, LEAST_OF_A_CLASS, require_probabilities
-from gonogo.stats.refusals import NoSpread, Refused, TooFewUnits, Undefined
+from gonogo.stats.refusals import Refused, TooFewUnits, Undefined
+from gonogo.stats.scores import LEAST_OF_A_CLASS as LEAST_RANKED
+from gonogo.stats.scores import LEAST_UNITS
 from gonogo.stats.slice_columns import Columns, Cut, cut_columns
-from gonogo.types.evidence import Estimate, Interval, Linearised, Of
+from gonogo.stats.spread_by_unit import UnitRows, interval_of_powers, powers_of_units, unit_rows
+from gonogo.types.evidence import Estimate, Linearised, Of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from gonogo.types.evidence import Array, IntArray
-
-LEAST_OF_A_RANKED_CLASS = 50  # rows of the rarer class; below, an interval of an area or an average precision holds too little
-_ROUNDING = 1e-12  # a spread below this share of the figure's size is rounding, not spread
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,8 +120,7 @@ class Table:
     metrics: tuple[str, ...]
     is_plain: bool  # one model, and rows without weight or unit: sums will do, no row's influence is needed
     positives: IntArray  # row numbers of the positives that have weight
-    row: IntArray  # (n,) rows unit by unit; empty where each row is its own
-    start: IntArray  # (n_units + 1,) where each unit begins there
+    units: UnitRows
 
 
 def by_slice(
@@ -183,10 +181,9 @@ def prepare(rows: Rows, theirs: Array | None, metrics: tuple[str, ...]) -> Table
     require_weights(rows.weight)
     scores = {Of.CHALLENGER: rows.score} | ({} if theirs is None else {Of.CHAMPION: theirs})
     is_plain = rows.weight is None and rows.unit is None and theirs is None
-    row, start = _unit_by_unit(rows)
     arms = {of: _arm(rows, one, metrics, is_plain=is_plain) for of, one in scores.items()}
     positives = np.flatnonzero(rows.y if rows.weight is None else rows.y * rows.weight)
-    return Table(rows=rows, arms=arms, metrics=metrics, is_plain=is_plain, positives=positives, row=row, start=start)
+    return Table(rows=rows, arms=arms, metrics=metrics, is_plain=is_plain, positives=positives, units=unit_rows(rows.unit, rows.n_units))
 
 
 def _arm(rows: Rows, score: Array, metrics: tuple[str, ...], *, is_plain: bool) -> Arm:
@@ -203,13 +200,6 @@ def _arm(rows: Rows, score: Array, metrics: tuple[str, ...], *, is_plain: bool) 
     is_ranked = any(METRICS[name].is_ranking for name in metrics)
     ranked = rank_rows(rows.y, score, rows.weight) if is_ranked else None
     return Arm(ranked=ranked, losses=losses, centres=centres, powers=powers)
-
-
-def _unit_by_unit(rows: Rows) -> tuple[IntArray, IntArray]:
-    if rows.unit is None:
-        return np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64)
-    sizes = np.bincount(rows.unit, minlength=rows.n_units)
-    return np.argsort(rows.unit, kind="stable").astype(np.int64), np.concatenate([[0], np.cumsum(sizes)])
 
 
 def _whole(n: int) -> Cut:
@@ -297,9 +287,11 @@ def _of_influences(table: Table, cut: Cut) -> tuple[IntArray, dict[tuple[str, Of
         if len(found) == 2:
             ours, theirs = found[Of.CHALLENGER], found[Of.CHAMPION]
             found[Of.DIFFERENCE] = Linearised(ours.value - theirs.value, ours.influence - theirs.influence)
-        n_units, squares, fourths = powers_of_units(table, cut, np.stack([one.influence for one in found.values()], axis=1))
+        influence = np.stack([one.influence for one in found.values()], axis=1)
+        powers = powers_of_units(influence, cut.code, len(cut.labels), table.units, table.rows.weight)
+        n_units, fourths = powers.n_units, powers.fourths * METRICS[name].is_ranking
         for i, (of, one) in enumerate(found.items()):
-            figures[name, of] = Measured(value=one.value, squares=squares[:, i], fourths=fourths[:, i] * METRICS[name].is_ranking)
+            figures[name, of] = Measured(value=one.value, squares=powers.squares[:, i], fourths=fourths[:, i])
     return n_units, figures
 
 
@@ -314,21 +306,6 @@ def linearise(table: Table, cut: Cut, name: str, of: Of, grouped: RankedRows | N
         mean = np.bincount(cut.code, weights=loss if weight is None else loss * weight, minlength=n) / total
         share = (1 / total)[cut.code] if weight is None else weight / total[cut.code]
     return Linearised(mean, np.where(share > 0, (loss - mean[cut.code]) * share, 0.0))
-
-
-def powers_of_units(table: Table, cut: Cut, influence: Array) -> tuple[IntArray, Array, Array]:
-    """By slice: units with weight (n,), and for each column of influence Σ e² and Σ e⁴ over units (n, m)."""
-    from gonogo.stats.kernels_slices import powers_by_unit, sums_by_slice
-
-    n, weight = len(cut.labels), table.rows.weight
-    if table.rows.unit is None:
-        squared = influence * influence
-        sums = sums_by_slice(np.concatenate([squared, squared * squared], axis=1), cut.code, n)
-        n_units = np.bincount(cut.code if weight is None else cut.code[weight > 0], minlength=n)
-        return n_units, sums[:, : influence.shape[1]], sums[:, influence.shape[1] :]
-    weights = np.zeros(0) if weight is None else weight
-    sums = powers_by_unit(influence, weights, cut.code, table.row, table.start, n)
-    return sums[:, 0].astype(np.int64), sums[:, 1::2], sums[:, 2::2]
 
 
 # ── estimates ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -358,42 +335,24 @@ def figure_of_slice(sliced: Sliced, i: int, name: str, of: Of, *, min_units: int
     """One figure of one slice with its interval. Raises Refused where the slice is too small, or holds one class only."""
     n_units, kind, measured = int(sliced.n_units[i]), METRICS[name], sliced.figures[name, of]
     require_enough(sliced, i, kind, min_units=min_units)
-    value = float(measured.value[i])
-    interval = _interval(value, float(measured.squares[i]), float(measured.fourths[i]), n_units, level, kind, of)
+    value, squares, fourths = (float(one[i]) for one in (measured.value, measured.squares, measured.fourths))
+    scale, source = (PLAIN, f"paired {kind.source}") if of is Of.DIFFERENCE else (kind.scale, kind.source)
+    interval = interval_of_powers(value, squares, fourths, n_units, level=level, scale=scale, source=source)
     return Figure(value=value, interval=interval, n_units=n_units, n_rows=int(sliced.n_rows[i]))
 
 
 def require_enough(sliced: Sliced, i: int, kind: _Kind, *, min_units: int) -> None:
     """Raises Refused for a slice of too few units, of one class only, or of too few rows of the rarer class."""
     n_units, rarer = int(sliced.n_units[i]), int(min(sliced.positives[i], sliced.negatives[i]))
-    if n_units < min_units:
-        raise TooFewUnits(f"{n_units:,} units of {min_units:,} asked")
+    least = max(min_units, LEAST_UNITS if kind.is_ranking else 2)
+    if n_units < least:
+        raise TooFewUnits(f"{n_units:,} units of {least:,} asked")
     if rarer == 0:
         raise Undefined(
             "one class only: there is nothing to rank" if kind.is_ranking else "one class only: what the other costs was never seen"
         )
     if rarer < kind.least:
         raise TooFewUnits(f"{rarer} rows of the rarer class of {kind.least} needed")
-
-
-def _interval(value: float, squares: float, fourths: float, n_units: int, level: float, kind: _Kind, of: Of) -> Interval:
-    if n_units < 2:
-        raise TooFewUnits(f"{n_units} unit with weight: two are needed to see any spread")
-    error = float(np.sqrt(n_units / (n_units - 1) * squares))
-    if error <= _ROUNDING * max(abs(value), 1e-3):
-        raise NoSpread("every unit gave the same: how far the truth may be is unknown")
-    scale = kind.scale if of is not Of.DIFFERENCE else PLAIN
-    half = t_quantile((1 + level) / 2, _degrees_of_freedom(squares, fourths, n_units)) * error * scale.slope(value)
-    centre = scale.there(value)
-    method = f"{'paired ' if of is Of.DIFFERENCE else ''}{kind.source} by unit{scale.words}, t"
-    return Interval(low=scale.back(centre - half), high=scale.back(centre + half), level=level, method=method)
-
-
-def _degrees_of_freedom(squares: float, fourths: float, n_units: int) -> float:
-    """As `influence.degrees_of_freedom`, from the sums; G − 1 where the fourth powers are not known."""
-    spread = fourths - squares * squares / n_units
-    limit = float(n_units - 1)
-    return limit if spread <= 2 * squares * squares / limit else float(max(1.0, round(2 * squares * squares / spread)))
 
 
 # ── the figures there are ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -412,10 +371,8 @@ _RANKINGS: dict[str, Callable[[RankedRows], Linearised]] = {"roc_auc": roc_auc, 
 METRICS = {
     "log_loss": _Kind(measured_in="nats", better="lower", scale=PLAIN, source="cluster-robust", least=LEAST_OF_A_CLASS, is_ranking=False),
     "brier_score": _Kind(measured_in="", better="lower", scale=PLAIN, source="cluster-robust", least=LEAST_OF_A_CLASS, is_ranking=False),
-    "roc_auc": _Kind(measured_in="", better="higher", scale=LOGIT, source="DeLong", least=LEAST_OF_A_RANKED_CLASS, is_ranking=True),
-    "average_precision": _Kind(
-        measured_in="", better="higher", scale=LOGIT, source="influence", least=LEAST_OF_A_RANKED_CLASS, is_ranking=True
-    ),
+    "roc_auc": _Kind(measured_in="", better="higher", scale=LOGIT, source="DeLong", least=LEAST_RANKED, is_ranking=True),
+    "average_precision": _Kind(measured_in="", better="higher", scale=LOGIT, source="influence", least=LEAST_RANKED, is_ranking=True),
 }
 
 

@@ -30,6 +30,7 @@ from gonogo.stats.estimates import as_floats, require_level, require_weights, un
 from gonogo.stats.multiplicity import benjamini_hochberg
 from gonogo.stats.refusals import NotFinite, Refused, TooFewUnits, Undefined
 from gonogo.stats.slice_columns import Columns, Cut, cross, cut_columns
+from gonogo.stats.spread_by_unit import UnitRows, powers_of_units, unit_rows
 from gonogo.types.evidence import Estimate, Interval, Of, Tested
 
 if TYPE_CHECKING:
@@ -163,13 +164,13 @@ def _search(half: _Half, depth: int, min_units: int, at_most: int) -> tuple[list
     """The slices that stand out, each beyond what those before it explain; and how many were looked at."""
     excess = _centred(half.loss, half.weight)
     combinations = [c for size in range(1, depth + 1) for c in itertools.combinations(range(len(half.cuts)), size)]
-    order = _unit_by_unit(half)
+    units = unit_rows(half.unit, half.n_units)
     noted: list[_Noted] = []
     searched = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         while len(noted) < at_most:
-            found = pool.map(partial(_standings, half, excess, order, min_units), combinations)
-            standings = [one for some, _ in found for one in some]
+            found = pool.map(partial(_standings, half, excess, units, min_units), combinations)
+            standings = [one for some in found for one in some]
             searched = searched or len(standings)
             worst = _worst(standings)
             if worst is None or worst.standing < STANDS_OUT or any(worst.label == one.label for one in noted):
@@ -188,32 +189,19 @@ def _worst(standings: list[_Noted]) -> _Noted | None:
     return min((one for one in standings if one.standing >= top - ALIKE), key=lambda one: (len(one.columns), -one.standing, one.label))
 
 
-def _standings(
-    half: _Half, excess: Array, order: tuple[IntArray, IntArray], min_units: int, columns: tuple[int, ...]
-) -> tuple[list[_Noted], int]:
+def _standings(half: _Half, excess: Array, units: UnitRows, min_units: int, columns: tuple[int, ...]) -> list[_Noted]:
     """Every slice of those columns that has units enough, and how far it stands out."""
-    from gonogo.stats.kernels_slices import powers_by_unit, sums_by_slice
+    from gonogo.stats.kernels_slices import sums_by_slice
 
     cut = reduce(cross, (half.cuts[column] for column in columns))
     n, value = len(cut.labels), (excess * half.weight)[:, None]
-    if half.unit is None:
-        sums = sums_by_slice(np.concatenate([value, value * value], axis=1), cut.code, n)
-        total, squares, n_units = sums[:, 0], sums[:, 1], np.bincount(cut.code[half.weight > 0], minlength=n)
-    else:
-        total = sums_by_slice(value, cut.code, n)[:, 0]
-        powers = powers_by_unit(value, half.weight, cut.code, *order, n)
-        n_units, squares = powers[:, 0], powers[:, 1]
+    total = sums_by_slice(value, cut.code, n)[:, 0]
+    powers = powers_of_units(value, cut.code, n, units, half.weight)
+    squares, n_units = powers.squares[:, 0], powers.n_units
     standing = np.divide(total, np.sqrt(squares), out=np.zeros(n), where=squares > 0)
     # A column of one value only repeats the columns beside it, and a slice of every row has no rest to be worse than.
     asked = np.flatnonzero((n_units >= min_units) & (n > 1))
-    return [_Noted(label=cut.labels[i], columns=columns, standing=float(standing[i])) for i in asked.tolist()], n
-
-
-def _unit_by_unit(half: _Half) -> tuple[IntArray, IntArray]:
-    if half.unit is None:
-        return np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64)
-    sizes = np.bincount(half.unit, minlength=half.n_units)
-    return np.argsort(half.unit, kind="stable").astype(np.int64), np.concatenate([[0], np.cumsum(sizes)])
+    return [_Noted(label=cut.labels[i], columns=columns, standing=float(standing[i])) for i in asked.tolist()]
 
 
 def _rows_of(half: _Half, noted: _Noted) -> NDArray[np.bool_]:
