@@ -184,7 +184,7 @@ def logit(p: ArrayLike) -> Array:
 def logistic(log_odds: Array) -> Array:
     """1 / (1 + exp(-x)) without overflow at either end."""
     small = np.exp(-np.abs(log_odds))
-    return np.where(log_odds >= 0, 1 / (1 + small), small / (1 + small))
+    return np.asarray(np.where(log_odds >= 0, 1.0, small) / (1 + small))
 
 
 def _clipped(p: ArrayLike) -> Array:
@@ -204,7 +204,7 @@ def _on_an_edge(columns: tuple[Array, Array], y: Array, weight: Array) -> Beta:
         slope, intercept = _likeliest((column, ones), y, weight, start=(1.0, 0.0))
         if slope > 0:
             edges.append(np.array([slope, 0.0, intercept] if place == 0 else [0.0, slope, intercept]))
-    likelihoods = [_log_likelihood((*columns, ones), y, weight, edge) for edge in edges]
+    likelihoods = [_evaluated((*columns, ones), y, weight, edge).log_likelihood for edge in edges]
     a, b, c = edges[int(np.argmax(likelihoods))].tolist()
     return Beta(a=a, b=b, c=c)
 
@@ -218,13 +218,13 @@ def _likeliest(columns: tuple[Array, ...], target: Array, weight: Array, *, star
     columns: (n,) each; log-odds = Σ coefficient · column.
     """
     beta = np.array(start)
-    here = _log_likelihood(columns, target, weight, beta)
+    here = _evaluated(columns, target, weight, beta)
     for _ in range(100):
-        step = _newton_step(columns, target, weight, beta)
+        step = _newton_step(columns, target, weight, here.p)
         # Halved until the likelihood does not fall, so that far starts converge too.
         for _ in range(30):
-            there = _log_likelihood(columns, target, weight, beta + step)
-            if there >= here - 1e-12 * abs(here):
+            there = _evaluated(columns, target, weight, beta + step)
+            if there.log_likelihood >= here.log_likelihood - 1e-12 * abs(here.log_likelihood):
                 break
             step = step / 2
         else:
@@ -235,9 +235,23 @@ def _likeliest(columns: tuple[Array, ...], target: Array, weight: Array, *, star
     return [float(one) for one in beta]
 
 
-def _newton_step(columns: tuple[Array, ...], target: Array, weight: Array, beta: Array) -> Array:
-    """From beta to the peak of the parabola that touches the likelihood there."""
-    p = logistic(_log_odds(columns, beta))
+@dataclass(frozen=True, slots=True)
+class _At:
+    """What coefficients say."""
+
+    log_likelihood: float
+    p: Array  # (n,)
+
+
+def _evaluated(columns: tuple[Array, ...], target: Array, weight: Array, beta: Array) -> _At:
+    z = _log_odds(columns, beta)
+    small = np.exp(-np.abs(z))
+    p = np.where(z >= 0, 1.0, small) / (1 + small)
+    return _At(float(np.sum(weight * (target * z - np.maximum(z, 0) - np.log1p(small)))), p)
+
+
+def _newton_step(columns: tuple[Array, ...], target: Array, weight: Array, p: Array) -> Array:
+    """To the peak of the parabola that touches the likelihood where it says p."""
     residual, spread = weight * (target - p), weight * np.maximum(p * (1 - p), 1e-12)
     gradient = np.array([np.sum(residual * column) for column in columns])
     curvature = np.array([[np.sum(spread * left * right) for right in columns] for left in columns])
@@ -245,11 +259,6 @@ def _newton_step(columns: tuple[Array, ...], target: Array, weight: Array, beta:
     # column's own size: of rare events -log(1 - p) is a millionth of log p, and matters all the same.
     own = np.diag(curvature)
     return np.asarray(np.linalg.solve(curvature + 1e-12 * np.diag(np.where(own > 0, own, 1.0)), gradient))
-
-
-def _log_likelihood(columns: tuple[Array, ...], target: Array, weight: Array, beta: Array) -> float:
-    z = _log_odds(columns, beta)
-    return float(np.sum(weight * (target * z - np.maximum(z, 0) - np.log1p(np.exp(-np.abs(z))))))
 
 
 def _log_odds(columns: tuple[Array, ...], beta: Array) -> Array:
