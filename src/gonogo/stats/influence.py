@@ -69,16 +69,25 @@ class Scale:
     there: Callable[[float], float]
     back: Callable[[float], float]
     slope: Callable[[float], float]  # of `there`
+    low: float = -math.inf  # what the figure cannot reach and still have an interval here
+    high: float = math.inf
 
 
+def logit_up_to(top: float) -> Scale:
+    """The logit of a figure that lies between 0 and `top`."""
+    return Scale(
+        words=" on the logit scale",
+        low=0.0,
+        high=top,
+        there=lambda value: math.log(value / (top - value)),
+        back=lambda odds: top / (1 + math.exp(-odds)) if odds > -700 else 0.0,
+        slope=lambda value: top / (value * (top - value)),
+    )
+
+
+LOGIT = logit_up_to(1.0)
+LOG = Scale(words=" on the log scale", low=0.0, there=math.log, back=lambda x: math.exp(min(x, 700.0)), slope=lambda value: 1 / value)
 PLAIN = Scale(words="", there=float, back=float, slope=lambda _: 1.0)
-LOGIT = Scale(
-    words=" on the logit scale",
-    there=lambda share: math.log(share / (1 - share)),
-    back=lambda odds: 1 / (1 + math.exp(-odds)) if odds > -700 else 0.0,
-    slope=lambda share: 1 / (share * (1 - share)),
-)
-LOG = Scale(words=" on the log scale", there=math.log, back=math.exp, slope=lambda value: 1 / value)
 
 
 def roc_auc(ranked: RankedRows) -> Linearised:
@@ -225,13 +234,13 @@ def interval_of_influence(
     The t has the degrees of freedom that the errors' own size allows, at most G − 1: where 50 units of 50,000 carry all the error, their
     sum of squares is no better known than that of 50. Source: Satterthwaite (1946), Biometrics Bulletin 2, with the variance of Σ e² from
     Σ e⁴, as Lipsitz, Ibrahim & Parzen (1999), Statistics in Medicine 18.
-    Raises TooFewUnits below 2 units, NoSpread where no unit sways the figure.
+    Raises TooFewUnits below 2 units, NoSpread where no unit sways the figure or it lies at an end of its scale.
     """
     if n_units < 2:
         raise TooFewUnits(f"{n_units} unit with weight: two are needed to see any spread")
     squares = float(np.sum(errors_by_unit * errors_by_unit))
     error = math.sqrt(n_units / (n_units - 1) * squares)
-    if error <= _ROUNDING * max(abs(value), 1e-3):
+    if error <= _ROUNDING * max(abs(value), 1e-3) or not scale.low < value < scale.high:
         raise NoSpread("every unit gave the same: how far the truth may be is unknown")
     half = t_quantile((1 + level) / 2, degrees_of_freedom(errors_by_unit, n_units)) * error * scale.slope(value)
     centre = scale.there(value)
