@@ -8,10 +8,12 @@ import pytest
 
 from gonogo.evidence.measure import measure
 from gonogo.evidence.slices import partition
+from gonogo.stats.delong import roc_auc_difference, roc_auc_interval
 from gonogo.stats.discrimination import prepare_roc_auc
+from gonogo.stats.influence import rank_rows, roc_auc
 from gonogo.types.contract import Gate, Slicing
 from gonogo.types.evidence import Curve, Effect, Of, UnitScores
-from gonogo.types.protocols import Examples, Family
+from gonogo.types.protocols import Analytic, Examples, Family
 from gonogo.types.record import canonical, digest
 from tests.evidence.small import CONTRACT
 
@@ -40,13 +42,27 @@ class Order:
     def prepare(self, predictions: pa.Table, outcomes: pa.Table):
         return prepare_roc_auc(outcomes.column("y").to_numpy(), predictions.column("g").to_numpy())
 
+    def linearise(self, predictions: pa.Table, outcomes: pa.Table):
+        return None
+
+
+@dataclass(frozen=True)
+class SwayedOrder(Order):
+    """The same figure, which says how each row sways it."""
+
+    name: str = "swayed_order"
+
+    def linearise(self, predictions: pa.Table, outcomes: pa.Table):
+        ranked = rank_rows(outcomes.column("y").to_numpy(), predictions.column("g").to_numpy())
+        return Analytic(by_group=lambda group, n: roc_auc(ranked.by_group(group, n)), is_share=True)
+
 
 FAMILY = Family(
     name="guesses",
     outcome_columns={"y": "0 or 1"},
     learners={},
     metrics=(Error(),),
-    statistics=(Order(),),
+    statistics=(Order(), SwayedOrder()),
     baseline="",
     load=lambda folder: None,
     checks=lambda examples, inputs: (),
@@ -91,7 +107,7 @@ def _find(evidence, metric, of, label=""):
 
 def test_every_figure_is_given_for_both_arms_and_their_difference_with_an_interval():
     evidence = _measure(*_world())
-    for metric in ("error", "order"):
+    for metric in ("error", "order", "swayed_order"):
         ours, theirs, difference = (_find(evidence, metric, of) for of in Of)
         assert difference.value == pytest.approx(ours.value - theirs.value)
         assert all(e.interval.low < e.value < e.interval.high for e in (ours, theirs, difference))
@@ -124,7 +140,7 @@ def test_the_same_rows_and_seed_give_the_same_bytes_and_another_seed_does_not():
 def test_swapping_the_arms_flips_every_difference():
     examples, ours, theirs = _world()
     there, back = _measure(examples, ours, theirs), _measure(examples, theirs, ours)
-    for metric in ("error", "order"):
+    for metric in ("error", "order", "swayed_order"):
         a, b = _find(there, metric, Of.DIFFERENCE), _find(back, metric, Of.DIFFERENCE)
         assert (a.value, a.interval.low, a.interval.high) == pytest.approx((-b.value, -b.interval.high, -b.interval.low), abs=1e-9)
 
@@ -177,7 +193,25 @@ def test_rows_without_a_value_are_a_slice_of_their_own():
     assert found.group.tolist() == [1, 0, 1, 0]
 
 
-def test_statistics_are_given_for_the_slices_that_a_gate_asks_for_only():
+def test_a_statistic_whose_rows_say_how_they_sway_it_is_given_for_every_slice_as_measuring_it_alone_would():
+    examples, ours, theirs = _world()
+    evidence = _measure(examples, ours, theirs)
+    assert {e.slice for e in evidence.estimates if e.metric == "swayed_order"} == {
+        e.slice for e in evidence.estimates if e.metric == "error"
+    }
+    y, unit = (examples.outcomes.column(name).to_numpy() for name in ("y", "unit"))
+    here = np.array(examples.slices.column("place").to_pylist()) == "X"
+    mine, other = (table.column("g").to_numpy()[here] for table in (ours, theirs))
+    alone = roc_auc_interval(y[here], mine, unit[here])
+    found = _find(evidence, "swayed_order", Of.CHALLENGER, "place=X")
+    assert (found.value, found.interval.low, found.n_units) == (pytest.approx(alone.value), pytest.approx(alone.interval.low, rel=1e-3), 60)
+    apart = roc_auc_difference(y[here], mine, other, unit[here])
+    found = _find(evidence, "swayed_order", Of.DIFFERENCE, "place=X")
+    assert (found.value, found.interval.low) == (pytest.approx(apart.value), pytest.approx(apart.interval.low, rel=2e-2))
+    assert _find(evidence, "swayed_order", Of.DIFFERENCE, "place=Z").refused == "10 units of 30 asked"
+
+
+def test_statistics_that_are_resampled_are_given_for_the_slices_that_a_gate_asks_for_only():
     gated = replace(CONTRACT, gates=(Gate(name="g", metric="order", at_least=0, slices=("place",)),))
     evidence = _measure(*_world(), contract=gated)
     assert {e.slice for e in evidence.estimates if e.metric == "order"} == {"", "place=X", "place=Y", "place=Z"}
@@ -209,7 +243,7 @@ def test_nan_among_one_arms_answers_refuses_that_arm_and_the_difference_and_not_
     broken = ours.column("g").to_numpy().copy()
     broken[17] = np.nan
     evidence = _measure(examples, pa.table({"g": broken}), theirs)
-    for metric in ("error", "order"):
+    for metric in ("error", "order", "swayed_order"):
         assert "NaN" in _find(evidence, metric, Of.CHALLENGER).refused
         assert _find(evidence, metric, Of.CHAMPION).value is not None
         assert _find(evidence, metric, Of.DIFFERENCE).value is None
@@ -218,7 +252,7 @@ def test_nan_among_one_arms_answers_refuses_that_arm_and_the_difference_and_not_
 def test_two_models_that_answer_alike_have_no_difference_to_be_sure_of():
     examples, ours, _ = _world()
     evidence = _measure(examples, ours, ours)
-    for metric in ("error", "order"):
+    for metric in ("error", "order", "swayed_order"):
         assert _find(evidence, metric, Of.DIFFERENCE).value is None
         assert "unknown" in _find(evidence, metric, Of.DIFFERENCE).refused
 

@@ -203,10 +203,10 @@ def test_edges_rise_and_leave_no_bin_empty_of_numbers(numbers, bins):
         assert values.min() < edges[0]
 
 
-@pytest.mark.parametrize("name", ["roc_auc of a slice, 2,000 rows, place=1, 30 units", "a slice reported where none is bad"])
+@pytest.mark.parametrize("name", ["largest gap of four places alike, 40 units", "a slice reported where none is bad"])
 def test_what_is_claimed_of_slices_holds_in_simulated_worlds(name):
     from benchmarks.truth.run import simulate
     from benchmarks.truth.slices import CLAIMS
 
     number = next(i for i, claim in enumerate(CLAIMS) if claim.name == name)
-    assert simulate("slices", number, worlds=150).holds
+    assert simulate("slices", number, worlds=120).holds

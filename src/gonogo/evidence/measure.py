@@ -12,16 +12,19 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from gonogo.evidence.slices import Partition, partition
 from gonogo.stats.clustered import UnitSums, difference_of_unit_sums, ratio_of_unit_sums, sums_by_group
 from gonogo.stats.figure import Figure
+from gonogo.stats.influence import LOGIT, PLAIN
 from gonogo.stats.refusals import Refused, Undefined
 from gonogo.stats.resampling import percentile_interval, unit_draws
-from gonogo.types.evidence import Effect, Estimate, Evidence, Of, UnitScores
+from gonogo.stats.spread_by_unit import UnitRows, interval_of_powers, powers_of_units, unit_rows
+from gonogo.types.evidence import Effect, Estimate, Evidence, Linearised, Of, UnitScores
+from gonogo.types.protocols import Analytic
 
 if TYPE_CHECKING:
     from gonogo.types.contract import Contract
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from gonogo.types.record import Digest
 
 DRAWS = 1000  # resamples of the units; the end of an interval then moves by about 5 % of its width from seed to seed
+LEVEL = 0.95
 UNDEFINED_AT_MOST = 0.01  # share of resamples without a figure (one class only, say) that may be left out
 
 
@@ -81,15 +85,18 @@ def measure(
     """The evidence of one table: every figure of the family for challenger, champion and difference, whole and by slice.
 
     challenger, champion: predictions of the same rows, in the order of the examples. champion_is: "champion" or "baseline".
-    Metrics are given for every slice; a statistic only for the slices that a gate asks for, since each costs n_draws evaluations.
+    Metrics are given for every slice, and so are statistics that have an analytic form: each costs one sort and one pass. A statistic that
+    must be resampled is given only for the slices that a gate asks for, since each costs n_draws evaluations.
     Raises ValueError where the predictions are not of these rows.
     """
     rows = _rows(examples, challenger, champion)
     partitions = tuple(partition(examples.slices, rows.unit, slicing) for slicing in contract.slices)
+    analytic, resampled = _by_form(family.statistics, rows)
     draws = unit_draws(rows.n_units, n_draws, contract.seed)
     estimates = itertools.chain(
         *(_metric(metric, rows, partitions) for metric in (*family.metrics, *_priced(family, contract))),
-        *(_statistics(family.statistics, rows, part, draws, contract) for part in (_whole(rows), *_parts(partitions))),
+        *(_analytic_statistic(statistic, forms, rows, partitions) for statistic, forms in analytic),
+        *(_statistics(resampled, rows, part, draws, contract) for part in (_whole(rows), *_parts(partitions))),
     )
     return Evidence(
         contract=contract_digest,
@@ -141,20 +148,18 @@ def _parts(partitions: Iterable[Partition]) -> Iterator[_Part]:
             )
 
 
+def _one_group(rows: _Rows) -> Partition:
+    n = len(rows.unit)
+    return Partition(column="", labels=("",), group=np.zeros(n, dtype=np.int64), n_rows=(n,), n_units=(rows.n_units,), min_units=2)
+
+
 # ── metrics: ratios of sums ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _metric(metric: Metric, rows: _Rows, partitions: tuple[Partition, ...]) -> Iterator[Estimate]:
     """One metric for both arms and their difference, whole and in every slice; each column of slices costs one pass."""
     scores: dict[Of, UnitScores | str] = {of: _scores(metric, table, rows) for of, table in rows.predictions}
-    whole = Partition(
-        column="",
-        labels=("",),
-        group=np.zeros(len(rows.unit), dtype=np.int64),
-        n_rows=(len(rows.unit),),
-        n_units=(rows.n_units,),
-        min_units=2,
-    )
+    whole = _one_group(rows)
     for split in (whole, *partitions):
         sums = {
             of: s if isinstance(s, str) else sums_by_group(s, split.group, len(split.labels), n_units=rows.n_units)
@@ -192,7 +197,91 @@ def _given(sums: UnitSums | str) -> UnitSums:
     return sums
 
 
-# ── statistics: any other figure, resampled by unit ─────────────────────────────────────────────────────────────────────
+# ── statistics by each row's share in their error ───────────────────────────────────────────────────────────────────────
+
+
+_Forms: TypeAlias = "dict[Of, Analytic | str]"  # whose → its analytic form, or the sentence with which it refused
+
+
+def _by_form(statistics: tuple[Statistic, ...], rows: _Rows) -> tuple[list[tuple[Statistic, _Forms]], tuple[Statistic, ...]]:
+    """The statistics that have an analytic form, with it for both arms, and those that must be resampled."""
+    analytic, resampled = [], []
+    for statistic in statistics:
+        forms = {of: _form(statistic, predictions, rows) for of, predictions in rows.predictions}
+        known = {of: form for of, form in forms.items() if form is not None}
+        if len(known) == len(forms):
+            analytic.append((statistic, known))
+        else:
+            resampled.append(statistic)
+    return analytic, tuple(resampled)
+
+
+def _form(statistic: Statistic, predictions: Table, rows: _Rows) -> Analytic | str | None:
+    try:
+        return statistic.linearise(predictions, rows.outcomes)
+    except ValueError as error:  # NaN among the predictions, an empty table
+        return str(error)
+
+
+def _analytic_statistic(statistic: Statistic, forms: _Forms, rows: _Rows, partitions: tuple[Partition, ...]) -> Iterator[Estimate]:
+    """One statistic for both arms and their difference, whole and in every slice; each column of slices costs one pass."""
+    units = unit_rows(rows.unit, rows.n_units)
+    whole = _one_group(rows)
+    for split in (whole, *partitions):
+        found = _swayed(forms, split, units)
+        for code, part in enumerate((_whole(rows),) if split is whole else tuple(_parts((split,)))):
+            for of in Of:
+                yield _estimate(statistic, of, part, lambda of=of, code=code, part=part: _figure(found[of], code, of, part))  # type: ignore[misc]  # noqa: B023
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Swayed:
+    """One arm's statistic, or the difference, for every slice of one column."""
+
+    linearised: Linearised
+    is_share: bool
+    squares: Array  # (n_groups,) Σ e² over units
+    fourths: Array  # (n_groups,) Σ e⁴ over units
+
+
+def _swayed(forms: _Forms, split: Partition, units: UnitRows) -> dict[Of, _Swayed | str]:
+    n = len(split.labels)
+    given = {of: form if isinstance(form, str) else form.by_group(split.group, n) for of, form in forms.items()}
+    ours, theirs = given[Of.CHALLENGER], given[Of.CHAMPION]
+    if isinstance(ours, Linearised) and isinstance(theirs, Linearised):
+        refused = tuple(a or b for a, b in itertools.zip_longest(ours.refused, theirs.refused, fillvalue=""))
+        given[Of.DIFFERENCE] = Linearised(ours.value - theirs.value, ours.influence - theirs.influence, refused)
+    else:
+        given[Of.DIFFERENCE] = ours if isinstance(ours, str) else theirs
+    found: dict[Of, _Swayed | str] = {}
+    code = split.group.astype(np.int16 if n < 1 << 15 else np.int32)
+    for of, one in given.items():
+        if isinstance(one, str):
+            found[of] = one
+            continue
+        powers = powers_of_units(one.influence[:, None], code, n, units)
+        form = forms.get(of)
+        is_share = isinstance(form, Analytic) and form.is_share
+        found[of] = _Swayed(linearised=one, is_share=is_share, squares=powers.squares[:, 0], fourths=powers.fourths[:, 0])
+    return found
+
+
+def _figure(swayed: _Swayed | str, code: int, of: Of, part: _Part) -> Figure:
+    """One slice's figure. Raises Refused where the statistic refused it or it is undefined."""
+    if isinstance(swayed, str):
+        raise Undefined(swayed)
+    value, refused = float(swayed.linearised.value[code]), swayed.linearised.refused
+    if refused and refused[code]:
+        raise Undefined(refused[code])
+    if not np.isfinite(value):
+        raise Undefined("undefined on these rows: one class only, or no weight")
+    scale, source = (LOGIT if swayed.is_share else PLAIN), "paired influence" if of is Of.DIFFERENCE else "influence"
+    squares, fourths = float(swayed.squares[code]), float(swayed.fourths[code])
+    interval = interval_of_powers(value, squares, fourths, part.n_units, level=LEVEL, scale=scale, source=source)
+    return Figure(value=value, interval=interval, n_units=part.n_units, n_rows=part.n_rows)
+
+
+# ── statistics that must be resampled by unit ─────────────────────────────────────────────────────────────────────
 
 
 def _statistics(statistics: tuple[Statistic, ...], rows: _Rows, part: _Part, draws: Array, contract: Contract) -> Iterator[Estimate]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -51,7 +51,9 @@ def unit_rows(unit: IntArray | None, n_units: int) -> UnitRows:
     return UnitRows(row=np.argsort(unit, kind="stable").astype(np.int64), start=start, is_own=False)
 
 
-def powers_of_units(influence: Array, code: NDArray[np.int16], n_slices: int, units: UnitRows, weight: Array | None = None) -> Powers:
+def powers_of_units(
+    influence: Array, code: NDArray[np.signedinteger[Any]], n_slices: int, units: UnitRows, weight: Array | None = None
+) -> Powers:
     """The rows' influence (n, m) added up by unit within each slice, and its powers summed. code: (n,) slice of each row."""
     from gonogo.stats.kernels_slices import powers_by_unit, sums_by_slice
 

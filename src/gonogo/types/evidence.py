@@ -102,6 +102,7 @@ class Linearised:
 
     value: Array
     influence: Array
+    refused: tuple[str, ...] = ()  # by group, why its figure must not be given; empty for "it may" everywhere
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

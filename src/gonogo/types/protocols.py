@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from gonogo.types.evidence import Curve, Effect, UnitScores
+from gonogo.types.evidence import Curve, Effect, Linearised, UnitScores
 from gonogo.types.snapshot import Finding, Input
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gonogo.types.contract import Cost
+    from gonogo.types.evidence import IntArray
 
     Table: TypeAlias = pa.Table
     Weights: TypeAlias = NDArray[np.float64]
@@ -72,8 +73,16 @@ class Metric(Protocol):
         """Row by row. Refuses (ValueError) an empty table and NaN."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Analytic:
+    """A statistic on one table whose spread needs no resampling: each row's share in its error is known. What it sorts, it sorts once."""
+
+    by_group: Callable[[IntArray, int], Linearised]  # (n,) codes of groups of rows, and how many groups there are
+    is_share: bool = False  # it lies between 0 and 1, and so must its interval
+
+
 class Statistic(Protocol):
-    """A figure that is no ratio of sums: AUC, a calibration error, a quantile. Resampled by unit."""
+    """A figure that is no ratio of sums: AUC, a calibration error. Its interval is analytic where it has that form, else resampled by unit."""
 
     @property
     def name(self) -> str: ...  # noqa: D102
@@ -84,6 +93,12 @@ class Statistic(Protocol):
 
     def prepare(self, predictions: Table, outcomes: Table) -> Callable[[Weights], float | None]:
         """A function from row weights (n,) to the figure; sorts once. None where it is undefined, e.g. one class only."""
+
+    def linearise(self, predictions: Table, outcomes: Table) -> Analytic | None:
+        """The same figure for any groups of rows with each row's share in its error; None where it must be resampled.
+
+        Refuses (ValueError) an empty table and NaN.
+        """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
