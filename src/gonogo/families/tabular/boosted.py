@@ -153,7 +153,7 @@ class XGBoost:
         y = read_both_classes(train.outcomes)
         codec = fit_codec(train.inputs, inputs)
         part = sampled(y, negatives_kept=self.negatives_kept, positive_weight=self.positive_weight, seed=seed)
-        matrix = codec.encode(train.inputs)[part.rows]
+        matrix = codec.encode(part.of(train.inputs))
         shape = _tree_inputs(codec, matrix)
         booster = growing.grow(
             xgboost,

@@ -136,7 +136,7 @@ class LogisticRegression:
         y = read_both_classes(train.outcomes)
         codec = fit_codec(train.inputs, inputs)
         part = sampled(y, negatives_kept=self.negatives_kept, positive_weight=self.positive_weight, seed=seed)
-        design = self._design(codec, codec.encode(train.inputs)[part.rows])
+        design = self._design(codec, codec.encode(part.of(train.inputs)))
         problem = design.problem(y[part.rows], positive_weight=self.positive_weight, ridge=1 / (self.C * part.scale))
         solution = minimise(problem, deadline=deadline)
         return LogisticModel(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from gonogo.stats.imbalance import PriorCorrection, sampling_correction
 
@@ -27,6 +28,10 @@ class Sampled:
     rows: IntArray | slice  # of train, in order: every positive and the kept negatives
     scale: float  # of all weights: then the weighted rows say as much against a penalty as they would unweighted
     correction: PriorCorrection  # from the log-odds that the fit learns to those of train
+
+    def of(self, inputs: pa.Table) -> pa.Table:
+        """Those rows of train's inputs; the others are not even encoded."""
+        return inputs if isinstance(self.rows, slice) else inputs.take(pa.array(self.rows))
 
 
 def sampled(y: Array, *, negatives_kept: float, positive_weight: float, seed: int) -> Sampled:
