@@ -9,7 +9,7 @@ import pytest
 from gonogo.data.opened import Opened
 from gonogo.data.take import repeated_events, take
 from gonogo.types.contract import Slicing, Source
-from gonogo.types.errors import ColumnMistyped
+from gonogo.types.errors import ColumnMistyped, DataError
 from gonogo.types.snapshot import FindingStatus
 from tests.data.small_contract import contract, visits
 
@@ -44,3 +44,20 @@ def test_a_column_of_lists_is_nothing_to_slice_by():
     raws = {"visits.csv": SimpleNamespace(relation="raw_0", digest="sha256:0", is_scan=False)}
     with pytest.raises(ColumnMistyped, match="several values"):
         take(said, Opened(connection=connection, raws=raws, digests={}), contract_part="sha256:0", put=lambda data: "sha256:0", last=None)
+
+
+@pytest.mark.parametrize(
+    ("slicing", "where"),
+    [
+        (Slicing(column="person", bins=3), "slices[0].bins"),
+        (Slicing(column="person", crossed_with="nothing"), "slices[0].crossed_with"),
+    ],
+)
+def test_words_are_not_cut_into_bins_and_a_second_column_must_be_there(slicing, where):
+    said = contract(slices=(slicing,))
+    connection = visits()
+    connection.execute("CREATE TABLE raw_0 AS FROM src_visits")
+    raws = {"visits.csv": SimpleNamespace(relation="raw_0", digest="sha256:0", is_scan=False)}
+    with pytest.raises(DataError) as refused:
+        take(said, Opened(connection=connection, raws=raws, digests={}), contract_part="sha256:0", put=lambda data: "sha256:0", last=None)
+    assert refused.value.where == where

@@ -441,7 +441,7 @@ def _mentions(contract: Contract) -> str:
     """Everything that the contract's features, rows, outcome and slices say, in lower case: SQL tells no case of names apart."""
     texts = [contract.unit, *contract.rows.key, contract.rows.decided_at, *contract.rows.entities, contract.outcome.known_at]
     texts += [*contract.outcome.columns.values(), *(policy.when for policy in contract.outcome.policies)]
-    texts += [slicing.column for slicing in contract.slices]
+    texts += [column for slicing in contract.slices for column in slicing.columns]
     for feature in contract.features.values():
         texts += [feature.sql, *feature.by, feature.where, *feature.aggregates]
     return "\n".join(texts).lower()

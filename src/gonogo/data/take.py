@@ -23,7 +23,7 @@ from gonogo.types.contract import Contract
 from gonogo.types.errors import ColumnMissing, ColumnMistyped, DataError
 from gonogo.types.protocols import Examples
 from gonogo.types.record import Digest
-from gonogo.types.snapshot import Dropped, Finding, FindingStatus, Input, Missing, Snapshot, TablePin
+from gonogo.types.snapshot import Dropped, Finding, FindingStatus, Input, Kind, Missing, Snapshot, TablePin
 
 if TYPE_CHECKING:
     import duckdb
@@ -60,7 +60,7 @@ def take(
     progress("computes the features")
     plan = features.plan(contract, connection)
     rows = _rows(connection)
-    _check_slices(contract, rows, [spec.name for spec in plan.inputs])
+    _check_slices(contract, rows, plan.inputs)
     events = features.read_tables(plan, connection)
     computed = features.compute_with(plan, connection, rows, events)
     _check_nulls(plan.inputs, computed.inputs)
@@ -128,27 +128,44 @@ def _examples(contract: Contract, rows: pa.Table, inputs: pa.Table, name: str) -
     return tables.examples(keys=rows.select(list(contract.rows.key)), inputs=inputs, outcomes=pa.table(outcomes), slices=pa.table(sliced))
 
 
-def _check_slices(contract: Contract, rows: pa.Table, inputs: Sequence[str]) -> None:
-    there = (*(column for column in rows.column_names if not column.startswith("gng_")), *inputs)
-    for place, column in enumerate(_slice_names(contract)):
-        if column not in there:
-            near = get_close_matches(column, there, 1)
-            raise ColumnMissing(
-                f"there is no column {column} to slice by",
-                where=f"slices[{place}].column",
-                found=", ".join(there[:30]),
-                expected="a column of the row's source or an input",
-                next=f"did you mean {near[0]}?" if near else "name one that is there",
-            )
-        kind = rows.schema.field(column).type if column in rows.column_names else None
-        if kind is not None and pa.types.is_nested(kind):
-            raise ColumnMistyped(
-                f"{column} holds several values in one",
-                where=f"slices[{place}].column",
-                found=str(kind),
-                expected="a column whose values are single",
-                next="give the part that is meant a name in the source's sql",
-            )
+def _check_slices(contract: Contract, rows: pa.Table, inputs: Sequence[Input]) -> None:
+    """Refuses columns that are not there, that hold several values in one, or that are to be cut into bins and hold no numbers."""
+    kinds = {spec.name: spec.kind for spec in inputs}
+    there = (*(column for column in rows.column_names if not column.startswith("gng_")), *kinds)
+    for place, slicing in enumerate(contract.slices):
+        for key, column in zip(("column", "crossed_with"), slicing.columns, strict=False):
+            where = f"slices[{place}].{key}"
+            if column not in there:
+                near = get_close_matches(column, there, 1)
+                raise ColumnMissing(
+                    f"there is no column {column} to slice by",
+                    where=where,
+                    found=", ".join(there[:30]),
+                    expected="a column of the row's source or an input",
+                    next=f"did you mean {near[0]}?" if near else "name one that is there",
+                )
+            kind = rows.schema.field(column).type if column in rows.column_names else None
+            if kind is not None and pa.types.is_nested(kind):
+                raise ColumnMistyped(
+                    f"{column} holds several values in one",
+                    where=where,
+                    found=str(kind),
+                    expected="a column whose values are single",
+                    next="give the part that is meant a name in the source's sql",
+                )
+            is_number = kinds[column] is Kind.NUMBER if kind is None else _is_number(kind)
+            if slicing.bins and key == "column" and not is_number:
+                raise ColumnMistyped(
+                    f"{column} is to be cut into {slicing.bins} bins and holds no numbers",
+                    where=f"slices[{place}].bins",
+                    found=str(kind or kinds[column].value),
+                    expected="a column of numbers",
+                    next="delete bins: each value is then a slice",
+                )
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
 def _check_nulls(specs: Sequence[Input], inputs: pa.Table) -> None:
@@ -167,7 +184,7 @@ def _check_nulls(specs: Sequence[Input], inputs: pa.Table) -> None:
 
 
 def _slice_names(contract: Contract) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(s.column for s in contract.slices))
+    return tuple(dict.fromkeys(column for slicing in contract.slices for column in slicing.columns))
 
 
 def _pin(part: Examples, put: Callable[[bytes], Digest]) -> TablePin:

@@ -254,7 +254,7 @@ def _swayed(forms: _Forms, split: Partition, units: UnitRows) -> dict[Of, _Swaye
     else:
         given[Of.DIFFERENCE] = ours if isinstance(ours, str) else theirs
     found: dict[Of, _Swayed | str] = {}
-    code = split.group.astype(np.int16 if n < 1 << 15 else np.int32)
+    code = split.group.astype(np.int16) if n < 1 << 15 else split.group
     for of, one in given.items():
         if isinstance(one, str):
             found[of] = one

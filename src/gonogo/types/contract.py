@@ -151,9 +151,13 @@ class LearnerChoice:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slicing:
-    """A column by whose values evidence is told apart."""
+    """A column by whose values evidence is told apart. Gates call it by its name, or "COLUMN & OTHER" where it is crossed."""
 
     column: str = _said("A column of the row's source or an input", form="column")
+    bins: int = _said(
+        "Cut its numbers into this many bins of about equally many test rows; 0: each value is a slice", default=0, at_least=0
+    )
+    crossed_with: str = _said("A second column: each pair of their values is a slice", default="", form="column")
     min_units: int = _said("Below this many independent units a slice says nothing", default=30, at_least=2)
     min_rows: int = _said(
         "Below this many rows a slice says nothing: a difference that matters would drown in chance", default=0, at_least=0
@@ -163,6 +167,16 @@ class Slicing:
         default="refuse",
         choices=("refuse", "pool"),
     )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it takes."""
+        return (self.column, self.crossed_with) if self.crossed_with else (self.column,)
+
+    @property
+    def name(self) -> str:
+        """What gates and slices call it: "origin", "origin & carrier"."""
+        return " & ".join(self.columns)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,7 +192,7 @@ class Gate:
     )
     at_least: float | None = _said("Smallest allowed value", default=None)
     at_most: float | None = _said("Largest allowed value", default=None)
-    slices: tuple[str, ...] = _said("Columns of [[slices]]: one ruling for each of their values", default=())
+    slices: tuple[str, ...] = _said("Names of [[slices]], a column or COLUMN & OTHER: one ruling for each of their values", default=())
     min_units: int = _said("Below this many independent units there is no evidence", default=30, at_least=1)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gonogo.types.aggregate import parse_aggregate
-from gonogo.types.contract import Budget, Check, Contract, Feature, Gate, Rollout, Rows, Source, Split, Window
+from gonogo.types.contract import Budget, Check, Contract, Feature, Gate, Rollout, Rows, Slicing, Source, Split, Window
 from gonogo.types.time import duration_us, moment_us
 from gonogo.types.toml_values import nearest, shown
 
@@ -48,7 +48,9 @@ def names(raw: Mapping[str, Any]) -> Names:
     tables = isinstance(slices, list) and all(isinstance(table, Mapping) for table in slices)
     return Names(
         sources=sources if readable else None,
-        slices=[str(table.get("column")) for table in slices] if tables else None,
+        slices=[" & ".join(str(table[key]) for key in ("column", "crossed_with") if table.get(key)) for table in slices]
+        if tables
+        else None,
         as_of_us=_moment_or_none(raw.get("as_of")),
     )
 
@@ -341,7 +343,26 @@ def _misplaced(keys: list[str], by: str, instead: str) -> Flaw:
     )
 
 
-# ── gates, budget, rollout ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── slices, gates, budget, rollout ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _slicing(slicing: Slicing, known: Names) -> Iterator[Flaw]:
+    if slicing.bins == 1:
+        yield Flaw(
+            key=("bins",),
+            message=f"One bin of {slicing.column!r} tells no rows apart.",
+            found="bins = 1",
+            expected="at least 2, or 0 for each value",
+            fix="write bins = 5",
+        )
+    if slicing.crossed_with == slicing.column:
+        yield Flaw(
+            key=("crossed_with",),
+            message=f"{slicing.column!r} is crossed with itself.",
+            found=f"crossed_with = {shown(slicing.crossed_with)}",
+            expected="another column",
+            fix="delete crossed_with, or name another column",
+        )
 
 
 def _gate(gate: Gate, known: Names) -> Iterator[Flaw]:
@@ -444,6 +465,7 @@ _RULES: Mapping[type, Callable[[Any, Names], Iterator[Flaw]]] = {
     Window: _window,
     Feature: _feature,
     Split: _split,
+    Slicing: _slicing,
     Gate: _gate,
     Budget: _budget,
     Rollout: _rollout,

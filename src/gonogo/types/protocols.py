@@ -82,7 +82,7 @@ class Analytic:
 
 
 class Statistic(Protocol):
-    """A figure that is no ratio of sums: AUC, a calibration error. Its interval is analytic where it has that form, else resampled by unit."""
+    """A figure that is no ratio of sums: AUC, a calibration error. Resampled by unit where it has no analytic form."""
 
     @property
     def name(self) -> str: ...  # noqa: D102

@@ -120,4 +120,4 @@ def inputs_part(contract: Contract) -> Digest:
 
 def _part(contract: Contract, names: tuple[str, ...]) -> Digest:
     whole: Any = to_json(contract)
-    return digest({name: whole[name] for name in names} | {"slices": [slicing.column for slicing in contract.slices]})
+    return digest({name: whole[name] for name in names} | {"slices": [column for slicing in contract.slices for column in slicing.columns]})
