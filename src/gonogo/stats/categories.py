@@ -131,8 +131,14 @@ def category_codes(a: ArrayLike, b: ArrayLike) -> tuple[IntArray, IntArray, int]
     return codes[: len(given_a)], codes[len(given_a) :], len(values)
 
 
-def _plain(values: ArrayLike, name: str) -> NDArray[Any]:
+def as_column(values: ArrayLike) -> NDArray[Any]:
+    """As an array; a list in which text stands beside None or NaN keeps its objects, of which NumPy would make text."""
     given = np.asarray(values)
+    return given if isinstance(values, np.ndarray) or given.dtype.kind not in "US" else np.asarray(values, dtype=object)
+
+
+def _plain(values: ArrayLike, name: str) -> NDArray[Any]:
+    given = as_column(values)
     if given.ndim != 1:
         raise ValueError(f"{name} has the shape {given.shape}: one column is needed")
     return given

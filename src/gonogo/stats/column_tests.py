@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gonogo.stats.categories import chi_square_of_codes, fisher
+from gonogo.stats.categories import as_column, category_codes, chi_square_of_codes, fisher
 from gonogo.stats.differences import Examined, Margins, Measured
 from gonogo.stats.means import hedges_g, welch
 from gonogo.stats.ranks import distance_of, kolmogorov_smirnov, mann_whitney, superiority_of, tally
@@ -167,7 +167,7 @@ def _n_units(side: NDArray[Any], unit: IntArray | None) -> int:
 def _type(side: ArrayLike | Coded) -> str:
     if isinstance(side, Coded):
         return "text"
-    given = np.asarray(side)
+    given = as_column(side)
     if given.ndim != 1:
         raise ValueError(f"a column has the shape {given.shape}: one value a row is needed")
     if given.dtype.kind in "biuf":
@@ -183,7 +183,7 @@ def _is_binary(side: Array) -> bool:
 def _as_numbers(side: ArrayLike | Coded) -> Array:
     if isinstance(side, Coded):
         return np.full(len(side), np.nan)
-    given = np.asarray(side)
+    given = as_column(side)
     if given.dtype.kind == "O":  # nothing but None
         return np.full(len(given), np.nan)
     if given.dtype.kind in "mM":
@@ -193,10 +193,8 @@ def _as_numbers(side: ArrayLike | Coded) -> Array:
 
 
 def _as_categories(a: ArrayLike | Coded, b: ArrayLike | Coded) -> Both:
-    from gonogo.stats.categories import category_codes
-
     if not isinstance(a, Coded) and not isinstance(b, Coded):
-        code_a, code_b, n = category_codes(np.asarray(a), np.asarray(b))
+        code_a, code_b, n = category_codes(a, b)
         return Both(kind="categories", a=code_a, b=code_b, n_categories=n)
     coded_a, coded_b = _coded(a), _coded(b)
     known = {value: code for code, value in enumerate(coded_a.values)}
@@ -207,7 +205,7 @@ def _as_categories(a: ArrayLike | Coded, b: ArrayLike | Coded) -> Both:
 def _coded(side: ArrayLike | Coded) -> Coded:
     if isinstance(side, Coded):
         return side
-    given = np.asarray(side)
+    given = as_column(side)
     known: dict[Any, int] = {}
     codes = [-1 if value is None or value != value else known.setdefault(value, len(known)) for value in given.tolist()]
     return Coded(codes=np.array(codes, dtype=np.int64), values=tuple(known))

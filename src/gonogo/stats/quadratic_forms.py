@@ -13,18 +13,18 @@ import numpy as np
 if TYPE_CHECKING:
     from gonogo.types.evidence import Array
 
-_MOST_STEPS = 1 << 16
+_MOST_STEPS = 1 << 14
 _NO_VARIANCE = 1e-7  # of the whole
 _NOTHING = 30.0  # e⁻³⁰ is
-_FEW = 4  # so few weights have a characteristic function that falls slowly
-_EXACT_TO, _EXACT_TO_OF_FEW = 1e-8, 1e-6  # below it the leading term of the tail is nearer than the inversion
+_FEW = 6  # so few weights have a characteristic function that falls slowly
+_EXACT_TO, _EXACT_TO_OF_FEW = 1e-8, 1e-5  # below it the leading term of the tail is nearer than the inversion
 
 
 def weighted_chi_square_tail(value: float, weights: Array, *, times: int = 1) -> float:
     """P(Q > value) for Q the sum of `times` independent copies of Σ weights · χ²(1).
 
     weights: (k,) > 0. Inverts the characteristic function on a grid (Davies 1973, Biometrika 60), to 1e-10 for more than a few weights and
-    to 1e-6 for one; below that the leading term of the tail is given (Zolotarev 1961, Theory of Probability 6).
+    to 1e-5 for one; below that the leading term of the tail is given (Zolotarev 1961, Theory of Probability 6).
 
     >>> round(weighted_chi_square_tail(3.841458820694124, np.ones(1)), 4), round(weighted_chi_square_tail(4.0, np.ones(2)), 4)
     (0.05, 0.1353)
