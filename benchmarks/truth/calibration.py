@@ -140,10 +140,6 @@ def refining_a_slightly_bold_model_harms(seed: int) -> bool:
     return _refining_harms(seed, Said(boldness=1.15))
 
 
-def refining_a_bold_model_harms(seed: int) -> bool:
-    return _refining_harms(seed, Said(boldness=1.6))
-
-
 def refining_helps_a_bold_model(seed: int) -> bool:
     return _changed(seed, Said(boldness=1.6), _airports(seed, 2_400, units=80)[0]) < 0
 
@@ -263,17 +259,10 @@ CLAIMS = (
         world=refining_a_slightly_bold_model_harms,
     ),
     Claim(
-        name="refining leaves a bold model (slope 1.6) no worse",
-        method="held-out gain beyond doubt",
-        kind="promise",
-        band=(0.0, 0.05),
-        world=refining_a_bold_model_harms,
-    ),
-    Claim(
         name="refining helps a bold model (slope 1.6), 2,400 rows",
         method="held-out gain beyond doubt",
         kind="power",
-        band=(0.9, 1.0),
+        band=(0.95, 1.0),
         world=refining_helps_a_bold_model,
     ),
     Claim(

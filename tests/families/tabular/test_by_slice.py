@@ -10,11 +10,13 @@ import pyarrow as pa
 import pytest
 
 from gonogo.families.tabular import FAMILY
-from gonogo.families.tabular.by_slice import SLICES_FILE, ShiftedModel, SliceShifts, slice_inputs
+from gonogo.families.tabular.by_slice import SLICES_FILE, HeldShifts, ShiftedModel, ShiftedValue, SliceShifts, slice_inputs
 from gonogo.families.tabular.calibrated import refine
+from gonogo.families.tabular.held_out import Gain
 from gonogo.families.tabular.prior import PriorModel
 from gonogo.stats.calibration import logistic, logit
 from gonogo.types.errors import ArtifactRefused, ColumnMissing
+from gonogo.types.evidence import Interval
 from gonogo.types.protocols import Examples
 from tests.contracts.model_suite import ModelSuite, read_folder
 from tests.families.tabular.test_calibrated import Bold
@@ -124,6 +126,18 @@ def test_refining_twice_gives_the_same_bytes_and_they_answer_the_same(tmp_path: 
         refine(Bold(), validate, 0).model.save(tmp_path / name)
     assert read_folder(tmp_path / "first") == read_folder(tmp_path / "second")
     assert isinstance(FAMILY.load(tmp_path / "first"), ShiftedModel)
+
+
+def test_a_sentence_names_the_values_that_gain_most_and_counts_the_rest() -> None:
+    values = tuple(
+        ShiftedValue(
+            column="dest", value=name, gain=Gain(before=0.5, after=0.5 - g, interval=Interval(low=-0.2, high=-0.1, method="t")), n_rows=100
+        )
+        for name, g in (("A", 0.1), ("B", 0.3), ("C", 0.2), ("D", 0.05), ("E", 0.01))
+    )
+    said = str(HeldShifts(values=values, p=np.zeros(0), n_tried=40))
+    assert said.startswith("5 of 40 values shifted (dest=B: log loss 0.5000 → 0.2000 nats")
+    assert said.endswith("; and 2 more)")
 
 
 SHIFTS = SliceShifts(column="origin", values=("JFK", "LGA"), shifts=(0.7, -0.4))

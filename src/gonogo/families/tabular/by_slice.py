@@ -34,6 +34,7 @@ KIND = "slice_shifts"
 LEAST_UNITS = 30  # of a value: with fewer an interval at a level far out does not hold what it promises
 LEAST_OF_A_CLASS = 50  # rows of a value
 DOUBT = 0.05  # divided among all values that are tried
+TOLD = 3  # values in a sentence, those that gain most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +86,10 @@ class HeldShifts:
         return self.values[0].column
 
     def __str__(self) -> str:
-        each = "; ".join(f"{one.column}={one.value}: {one.gain}" for one in self.values)
-        return f"{len(self.values)} of {self.n_tried} values shifted ({each})"
+        by_gain = sorted(self.values, key=lambda one: -one.nats)
+        told = [f"{one.column}={one.value}: {one.gain}" for one in by_gain[:TOLD]]
+        told += [f"and {len(by_gain) - TOLD} more"] if len(by_gain) > TOLD else []
+        return f"{len(self.values)} of {self.n_tried} values shifted ({'; '.join(told)})"
 
 
 class ShiftedModel:
