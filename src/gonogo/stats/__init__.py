@@ -113,6 +113,7 @@ _HOMES = {
     "energy_distance": "energy",
     # bias or variance
     "diagnose": "learning",
+    "diagnose_validation_curve": "validation_curve",
     # times
     "quantile": "quantiles",
     # what they give

@@ -212,11 +212,15 @@ _UNEXPLAINED = Scale(
     there=lambda value: -math.log(1 - value),
     back=lambda scaled: 1 - math.exp(-scaled),
     slope=lambda value: 1 / (1 - value),
+    low=-math.inf,
+    high=1.0,
 )
 
 
 def _by_unit(rows: Rows, value: float, influence: Array, level: float, scale: Scale) -> Figure:
-    errors = influence if rows.unit is None else np.bincount(rows.unit, weights=influence, minlength=rows.n_units)
+    errors = influence
+    if rows.unit is not None:
+        errors = np.bincount(rows.unit, weights=influence, minlength=rows.n_units).astype(np.float64)
     n_units = rows.n_units
     if rows.weight is not None:
         seen = rows.weight > 0
