@@ -158,7 +158,7 @@ def _claims() -> tuple[Claim, ...]:
         (Rows(n=2000, positives=100, separation=2.0), narrow, None),
         (Rows(n=2000, positives=100, separation=1.5, spread=1.5, heavy=True), narrow, None),
         (Rows(n=5000, positives=1500), narrow, None),
-        (Rows(n=100_000, positives=100, separation=2.0), narrow, None),
+        (Rows(n=100_000, positives=100, separation=2.0), narrow, 600),
         (Units(n=20, rows=60), narrow, None),
         (Units(n=30, rows=60), narrow, None),
         (Units(n=60, rows=20), narrow, None),
