@@ -163,12 +163,12 @@ def _share(difference: Callable[[Flips], Array], seen: float, n_units: int, n_dr
 
 
 def _random_flips(n_units: int, n_draws: int, seed: int) -> Iterator[Flips]:
-    """Chunks of (draws, units): draw number b is a function of (seed, b) and the units alone, read from Philox's raw stream bit by bit."""
+    """Chunks of (draws, units), read bit by bit from one raw stream of Philox: draw by draw, so the size of the chunks changes nothing."""
+    stream, n_words = np.random.Philox(key=np.array([seed, n_units], dtype=np.uint64)), (n_units + 63) // 64
     at_once = max(1, _CELLS // n_units)
     for first in range(0, n_draws, at_once):
-        numbers = range(first, min(first + at_once, n_draws))
-        words = [np.random.Philox(key=np.array([seed, b], dtype=np.uint64)).random_raw((n_units + 63) // 64) for b in numbers]
-        yield np.unpackbits(np.stack(words).astype("<u8").view(np.uint8), axis=1, count=n_units, bitorder="little").astype(np.bool_)
+        words = stream.random_raw((min(at_once, n_draws - first), n_words))
+        yield np.unpackbits(words.astype("<u8").view(np.uint8), axis=1, count=n_units, bitorder="little").astype(np.bool_)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
