@@ -123,6 +123,20 @@ def test_what_the_costs_of_the_contract_make_measurable_is_measured_too():
     assert found.measured_in == "1 usd"
 
 
+def test_slices_that_nobody_thought_of_are_searched_and_where_it_is_worse_is_told():
+    examples, ours, theirs = _world()
+    mood = np.random.default_rng(3).choice(["calm", "wild"], 1200, p=[0.7, 0.3])
+    worse = np.where(mood == "wild", 1 - ours.column("g").to_numpy(), ours.column("g").to_numpy())
+    inputs = pa.table({"mood": pa.array(mood).dictionary_encode(), "none": pa.nulls(1200, pa.float64()), "other": np.arange(1200) % 7})
+    evidence = _measure(replace(examples, inputs=inputs), pa.table({"g": worse}), theirs)
+    assert [one.effect.slice for one in evidence.worst] == ["mood=wild"]
+    assert evidence.worst[0].effect.interval.low > 0
+    assert evidence.worst[0].effect.metric == "error"
+    assert evidence.searched > 20
+    quiet = _measure(*_world())
+    assert (quiet.worst, quiet.searched > 0) == ((), True)
+
+
 def test_the_record_names_its_parents_and_holds_curves_and_effects():
     effect = Effect(name="x", value=1.0)
     evidence = _measure(*_world(), effects=(effect,))

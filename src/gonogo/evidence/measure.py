@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from gonogo.evidence.slices import Partition, partition
+from gonogo.evidence.worst import find_worst
 from gonogo.stats.clustered import UnitSums, difference_of_unit_sums, ratio_of_unit_sums, sums_by_group
 from gonogo.stats.figure import Figure
 from gonogo.stats.influence import LOGIT, PLAIN
@@ -98,6 +99,7 @@ def measure(
         *(_analytic_statistic(statistic, forms, rows, partitions) for statistic, forms in analytic),
         *(_statistics(resampled, rows, part, draws, contract) for part in (_whole(rows), *_parts(partitions))),
     )
+    worst = find_worst(contract, family, examples, challenger)
     return Evidence(
         contract=contract_digest,
         candidate=candidate_digest,
@@ -110,6 +112,8 @@ def measure(
         estimates=tuple(estimates),
         curves=family.curves(challenger, champion, examples.outcomes) if family.curves and rows.n_units else (),
         effects=effects,
+        worst=worst.found if worst else (),
+        searched=worst.searched if worst else 0,
     )
 
 

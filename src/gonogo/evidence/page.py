@@ -76,6 +76,7 @@ def _model(view: PageView) -> dict[str, Any]:
         "extra_curves": page_model.curve_charts(view.extra_curves, "extra", view.reference),
         "slices": page_model.slice_charts(view),
         "slice_rows": page_model.slice_rows(view),
+        "worst": page_model.worst_rows(view),
         "effects": page_model.effects_chart(view.evidence.effects if view.evidence else ()),
         "card": page_model.model_card(view),
         "trials": page_model.trial_rows(view),

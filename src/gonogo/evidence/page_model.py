@@ -138,6 +138,28 @@ def slice_charts(view: PageView) -> tuple[Chart, ...]:
     return tuple(c for c in charts if c is not None)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorstRow:
+    """One slice that the search found."""
+
+    slice: str
+    excess: str
+    rows: str
+
+
+def worst_rows(view: PageView) -> tuple[WorstRow, ...]:
+    """The slices in which the challenger's loss is higher than elsewhere, worst first."""
+    found = view.evidence.worst if view.evidence else ()
+    return tuple(
+        WorstRow(
+            slice=one.effect.slice,
+            excess=f"{one.effect.metric.replace('_', ' ')} higher by {estimate_text(one.effect)}",
+            rows=f"{count_text(one.n_rows, 'row')}, {count_text(one.n_units, view.contract.unit)}",
+        )
+        for one in found
+    )
+
+
 def _slice_chart(view: PageView, gate: Gate, column: str, key: str) -> Chart | None:
     of = Of.DIFFERENCE if gate.against else Of.CHALLENGER
     estimates = view.evidence.estimates if view.evidence else ()

@@ -32,6 +32,14 @@ _MOVED = 0.02  # of the rows that rounding an edge may send to the neighbouring 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Categories:
+    """A column of words as numbers, as data frames hold one."""
+
+    codes: IntArray  # (n,) places in `categories`; −1 is a missing value
+    categories: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Cut:
     """The rows told apart by one column, or by a pair of them."""
 
@@ -40,7 +48,7 @@ class Cut:
 
 
 def cut_columns(columns: Columns, n: int, *, bins: int = 5, pairs: bool = False) -> tuple[Cut, ...]:
-    """A cut for each column, and after them one for each pair of columns where pairs are asked for.
+    """A cut for each column, and after them one for each pair of columns where pairs are asked for. A column may be Categories.
 
     Raises ValueError for a column of another length, or of more than MOST_SLICES values.
 

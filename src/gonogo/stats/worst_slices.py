@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 STANDS_OUT = 3.0  # standard errors by which a slice must exceed the mean in the search; chance alone reaches it in a few hundred slices
 ALIKE = 1.0  # standard errors within which two slices say the same: the one of fewer conditions is then noted
+SEARCHED_AGAIN = 200  # combinations of columns
 _ROUNDING = 1e-12  # a spread below this share of the loss's own size is rounding, not spread
 
 
@@ -169,9 +170,11 @@ def _search(half: _Half, depth: int, min_units: int, at_most: int) -> tuple[list
     searched = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         while len(noted) < at_most:
-            found = pool.map(partial(_standings, half, excess, units, min_units), combinations)
+            found = list(pool.map(partial(_standings, half, excess, units, min_units), combinations))
             standings = [one for some in found for one in some]
-            searched = searched or len(standings)
+            if not noted:
+                searched = len(standings)
+                combinations = _most_standing(combinations, found)
             worst = _worst(standings)
             if worst is None or worst.standing < STANDS_OUT or any(worst.label == one.label for one in noted):
                 break
@@ -179,6 +182,13 @@ def _search(half: _Half, depth: int, min_units: int, at_most: int) -> tuple[list
             here = _rows_of(half, worst)
             excess[here] -= np.average(excess[here], weights=half.weight[here])
     return noted, searched
+
+
+def _most_standing(combinations: list[tuple[int, ...]], found: list[list[_Noted]]) -> list[tuple[int, ...]]:
+    """The combinations of columns that are searched again: what does not stand out at first does not once others are explained."""
+    tops = [max((one.standing for one in some), default=-math.inf) for some in found]
+    order = sorted(range(len(combinations)), key=lambda i: -tops[i])
+    return [combinations[i] for i in sorted(order[:SEARCHED_AGAIN])]
 
 
 def _worst(standings: list[_Noted]) -> _Noted | None:

@@ -163,6 +163,8 @@ class Evidence:
     estimates: tuple[Estimate, ...]
     curves: tuple[Curve, ...] = ()
     effects: tuple[Effect, ...] = ()
+    worst: tuple[Tested, ...] = ()  # slices found by searching, in which the challenger's loss is higher than elsewhere, worst first
+    searched: int = 0  # how many slices were looked at for them; 0 where nothing was searched
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
