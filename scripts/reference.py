@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import gonogo
+from gonogo import stats
 from gonogo.cli.main import _parser
 from gonogo.types.contract_reference import reference
 from gonogo.workflow.explain import codes, title
@@ -58,10 +59,26 @@ _RECORDS = """
 |---|---|
 """
 
+_STATISTICS = """# Statistics
+
+Generated from the program by `make docs`. `from gonogo import stats`; names are imported when they are used. Every figure takes `weight`
+(n,) ≥ 0, `unit` (n,) that tells what is independent, `level` and `seed`, all by keyword and all with a default, which are left out below,
+and gives an `Estimate`: `.value`, `.interval.low`, `.interval.high`, `.interval.method`, `.n_units`, and where the data cannot give it no
+value but a sentence in `.refused`. `help(stats.NAME)` says the formula, its source and when it refuses; [what was
+simulated](../evidence/README.md) says how often the intervals hold the truth.
+"""
+_SHARED = ("weight", "unit", "level", "seed")
+
 
 def pages() -> dict[str, str]:
     """File name → Markdown."""
-    return {"contract.md": reference().rstrip("\n") + "\n", "cli.md": _cli(), "errors.md": _errors(), "python.md": _python()}
+    return {
+        "contract.md": reference().rstrip("\n") + "\n",
+        "cli.md": _cli(),
+        "errors.md": _errors(),
+        "python.md": _python(),
+        "statistics.md": _statistics(),
+    }
 
 
 def _cli() -> str:
@@ -103,6 +120,33 @@ def _python() -> str:
     verbs = "".join(f"| `gonogo.{name}{_signature(it)}` | {_first_line(it)} |\n" for name, it in named if not isinstance(it, type))
     records = "".join(f"| `gonogo.{name}` | {_first_line(it)} |\n" for name, it in named if isinstance(it, type))
     return _PYTHON + verbs + _RECORDS + records
+
+
+def _statistics() -> str:
+    text = _STATISTICS
+    for question, names in stats.QUESTIONS.items():
+        text += f"\n## {question}\n\n| | |\n|---|---|\n"
+        for name in names:
+            it = getattr(stats, name)
+            written = "" if isinstance(it, type) else _short_signature(it)
+            text += f"| `stats.{name}{written}` | {_first_line(it)} |\n"
+    return text
+
+
+def _short_signature(function: object) -> str:
+    """Names and defaults without the types: those that every figure shares are told once, above."""
+    written = []
+    starred = False
+    for parameter in inspect.signature(function).parameters.values():  # type: ignore[arg-type]
+        if parameter.name in _SHARED:
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY and not starred:
+            written.append("*")
+            starred = True
+        sign = "**" if parameter.kind is parameter.VAR_KEYWORD else ""
+        default = "" if parameter.default is parameter.empty else f"={parameter.default!r}"
+        written.append(f"{sign}{parameter.name}{default}")
+    return f"({', '.join(written)})".replace("|", "\\|")
 
 
 def _signature(verb: object) -> str:
