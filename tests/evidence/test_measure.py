@@ -133,7 +133,7 @@ def test_slices_that_nobody_thought_of_are_searched_and_where_it_is_worse_is_tol
     assert evidence.worst[0].effect.interval.low > 0
     assert evidence.worst[0].effect.metric == "error"
     assert evidence.searched > 20
-    quiet = _measure(*_world())
+    quiet = _measure(replace(examples, inputs=inputs), ours, theirs)
     assert (quiet.worst, quiet.searched > 0) == ((), True)
 
 
