@@ -12,9 +12,11 @@ from benchmarks.truth.claims import Claim
 
 from gonogo.stats.categories import chi_square, fisher
 from gonogo.stats.classifier_test import classifier_two_sample
+from gonogo.stats.differences import Answer
 from gonogo.stats.energy import energy_distance
 from gonogo.stats.mean_embedding import maximum_mean_discrepancy
 from gonogo.stats.means import hedges_g, welch
+from gonogo.stats.populations import differ
 from gonogo.stats.ranks import anderson_darling, kolmogorov_smirnov, mann_whitney
 from gonogo.types.evidence import Estimate, Tested
 
@@ -286,4 +288,36 @@ INTERVALS = (
     ),
 )
 
-CLAIMS = (*TESTS, *INTERVALS)
+
+def called(answer: Answer, shift: float, n: int) -> World:
+    """Whether a column that lies so far off is called that."""
+
+    def world(seed):
+        rng = np.random.default_rng(seed)
+        found = differ({"x": normal(rng, n)}, {"x": normal(rng, n) + shift}, columns=["x"])
+        return next(one for one in found.columns if one.column == "x").answer is answer
+
+    return world
+
+
+# A shift of 0.1 has g = 0.1, the margin itself; superiority 0.528 and a distance of 0.04 lie within theirs.
+PROMISES = (
+    Claim(
+        name="differ: a shift on the margin is called trivial",
+        method="every effect's interval within its margin",
+        kind="promise",
+        band=(0.0, 0.05),
+        world=called(Answer.TRIVIAL, 0.1, 5_000),
+        worlds=500,
+    ),
+    Claim(
+        name="differ: a shift on the margin is called a difference",
+        method="an effect's interval beyond its margin, Holm",
+        kind="promise",
+        band=(0.0, 0.05),
+        world=called(Answer.DIFFERS, 0.1, 5_000),
+        worlds=500,
+    ),
+)
+
+CLAIMS = (*TESTS, *INTERVALS, *PROMISES)
