@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from gonogo.stats.bootstrap import paired_draws_of_rankings
 from gonogo.stats.comparison import Pair
 from gonogo.stats.distributions import normal_quantile, t_tail
 from gonogo.stats.estimates import estimated, rows_of
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 FLIPS, DRAWS = 9_999, 2_000
 _ALL_FLIPS_OF = 14  # units: their 16,384 flips are gone through one by one
 _CELLS = 1 << 22  # flips × units held at once: memory grows with neither
+_HAVE_A_KERNEL = ("roc_auc", "average_precision")
 _ROUNDING = 1e-12  # a flip within this share of the difference is as large: what was seen is one of the flips
 _UNDEFINED_AT_MOST = 0.01  # share of the draws without a figure (one class only, say) that may be left out
 
@@ -230,6 +232,9 @@ def _exchanged_ranks(figure: Compared, options: Options, pair: Pair) -> Callable
 
 def _redrawn(figure: Compared, options: Options, pair: Pair, n_draws: int, seed: int) -> Array:
     """(n_draws,) the difference on units drawn again; NaN where a draw leaves it undefined."""
+    if figure.name in _HAVE_A_KERNEL:
+        drawn = paired_draws_of_rankings(pair.ours.ranked, pair.theirs.ranked, pair.rows.unit, n_draws=n_draws, seed=seed)
+        return np.asarray(getattr(drawn, figure.name))
     difference = _ranks_under(figure, options, pair) if figure.sums is None else _sums_under(figure, options, pair)
     n_units = pair.rows.n_units
     at_once = max(1, _CELLS // n_units)
