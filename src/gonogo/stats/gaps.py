@@ -4,9 +4,9 @@ Bins of rows have a gap each (said and came true, or a bin and the whole). Their
 error and a resolution are made of. Noise adds Σ shareₖ varianceₖ to what is seen: taken away, the estimate is unbiased. It is 0 where noise
 explains all.
 
-The interval asks which θ could have shown such a Q = Σ shareₖ gapₖ²: Q is drawn for gaps of the size θ in the direction that was seen, with
-the noise that was seen, and θ belongs to the interval while Q lies between the 2.5 % and the 97.5 % quantile of what it draws. A resample
-of the rows, instead, adds the noise a second time and never holds a true 0.
+The interval asks which θ could have shown such a Q = Σ shareₖ gapₖ²: Q is drawn for the likeliest gaps of the size θ, with the noise that
+was seen, and θ belongs to the interval while Q lies between the 2.5 % and the 97.5 % quantile of what it draws. A resample of the rows,
+instead, adds the noise a second time and never holds a true 0.
 Source: Kumar, Liang & Ma (2019), Verified uncertainty calibration, NeurIPS (the debiasing); Sun, Chaudhari, Barnett & Dobriban (2024), A
 confidence interval for the ℓ2 expected calibration error; the inversion of a noncentral χ² goes back to Venables (1975), JRSS B 37.
 """
@@ -96,7 +96,7 @@ def mean_square_interval(gaps: Gaps, *, level: float, seed: int) -> Interval:
     Source of that rule: Cowan, Cranmer, Gross & Vitells (2011), Power-constrained limits.
     """
     drawn = _draws(gaps, seed)
-    usual = max(gaps.seen, float(np.median(drawn.noise)))
+    usual = max(gaps.seen, float(np.median(drawn.squared)))
     scale = math.sqrt(usual)
     low = _root(lambda theta: drawn.quantile(theta, (1 + level) / 2) - gaps.seen, scale)
     high = _root(lambda theta: drawn.quantile(theta, (1 - level) / 2) - usual, scale)
@@ -139,27 +139,47 @@ def _table(cell: IntArray, value: Array, n_units: int, n_bins: int) -> Array:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Draws:
-    """What Q could have been: for gaps of the size θ it is θ² + θ · tilt + noise."""
+    """What Q could have been, along the axes on which the noise is independent: |gap + noise|² for gaps of the size θ."""
 
-    noise: Array  # (2 · DRAWS,)
-    tilt: Array  # (2 · DRAWS,) each with either sign
+    noise: Array  # (draws, k)
+    squared: Array  # (draws,) of all axes
+    gaps: Array  # (curve, k) the likeliest gaps of each size, by rising size
+    sizes: Array  # (curve,)
 
     def quantile(self, theta: float, probability: float) -> float:
-        at = int(probability * (len(self.noise) - 1))
-        return theta * theta + float(np.partition(self.noise + theta * self.tilt, at)[at])
+        """Of |gap|² ± 2 gap · noise + |noise|² at |gap| = θ."""
+        tilt = 2 * theta * np.sum(self.noise * self._direction(theta), axis=1)
+        drawn = np.concatenate((self.squared + tilt, self.squared - tilt))
+        at = int(probability * (len(drawn) - 1))
+        return theta * theta + float(np.partition(drawn, at)[at])
+
+    def _direction(self, theta: float) -> Array:
+        at = min(int(np.searchsorted(self.sizes, theta)), len(self.sizes) - 1)
+        return np.asarray(self.gaps[at] / self.sizes[at])
 
 
 def _draws(gaps: Gaps, seed: int) -> _Draws:
     root = np.sqrt(gaps.share)
-    spread, axes = np.linalg.eigh(root[:, None] * gaps.covariance * root)
-    spread = np.maximum(spread, 0.0)  # rounding
-    direction = np.sum(axes * (root * gaps.gap)[:, None], axis=0)
-    size = math.sqrt(float(np.sum(direction**2)))
-    direction = direction / size if size > 0 else np.sqrt(np.full(len(root), 1 / len(root)))
-    z = normals((DRAWS, len(root)), seed) * np.sqrt(spread)
-    z *= _heavier(gaps.n_units, seed)[:, None]
-    noise, tilt = np.sum(z * z, axis=1), 2 * np.sum(z * direction, axis=1)
-    return _Draws(noise=np.tile(noise, 2), tilt=np.concatenate((tilt, -tilt)))
+    variance, axes = np.linalg.eigh(root[:, None] * gaps.covariance * root)
+    variance = np.maximum(variance, 0.0)  # rounding
+    noise = normals((DRAWS, len(root)), seed) * np.sqrt(variance) * _heavier(gaps.n_units, seed)[:, None]
+    curve = _likeliest(np.sum(axes * (root * gaps.gap)[:, None], axis=0), variance)
+    return _Draws(noise=noise, squared=np.sum(noise * noise, axis=1), gaps=curve, sizes=np.sqrt(np.sum(curve**2, axis=1)))
+
+
+def _likeliest(seen: Array, variance: Array) -> Array:
+    """(curve, k) the likeliest gaps of every size, given those seen: min Σ (seen − gap)²/variance for a |gap|, by rising |gap|.
+
+    They are signal / (1 − μ · variance), up to their signs, which do not matter: where noise is large a gap may be much larger than seen,
+    or not there at all. Under clusters that is the axis on which all bins move together.
+    """
+    relative = variance / max(float(variance.max()), 1e-300)
+    # Noise adds its variance to what is seen of an axis. A hundredth of it stays: a gap may be where none was seen.
+    signal = np.sqrt(np.maximum(seen * seen - variance, 0.01 * variance) + 1e-300)
+    exponents = np.linspace(-6, 6, 241)[:, None]
+    smaller = signal / (1 + 10 ** exponents[::-1] * relative)
+    larger = signal / (1 - relative * (1 - 10 ** -(exponents + 6)))
+    return np.concatenate((smaller, larger))
 
 
 def _heavier(n_units: int, seed: int) -> Array:
@@ -176,7 +196,7 @@ def _root(rising: Callable[[float], float], scale: float) -> float:
         return 0.0
     while rising(high) < 0:
         low, high = high, 2 * high
-    while high - low > 1e-9 * high:
+    while high - low > 1e-6 * high:
         middle = (low + high) / 2
         low, high = (middle, high) if rising(middle) < 0 else (low, middle)
     return (low + high) / 2
