@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 _AT_ONCE = 4_000_000  # sums of a unit at a threshold that are held in memory
+# Whose calls are counted, and among whom.
+_COUNTED = {
+    "precision": ("positive", "called"),
+    "recall": ("positive", "positive"),
+    "false_positive_rate": ("negative", "negative"),
+    "alert_rate": ("row", "row"),
+}
 _ROUNDING = 1e-12  # as in `clustered`: a spread below this share of its size is rounding
 
 
@@ -30,24 +37,16 @@ class Shares:
     value: Array  # (m,)
     low: Array
     high: Array
+    n_units: IntArray  # behind each
     method: str = "Wilson on the effective sample size, t(G-1)"
 
 
 def shares_along(rows: Falling, numbers: IntArray, figure: str, *, level: float) -> Shares:
     """precision, recall, false_positive_rate or alert_rate at those thresholds (numbers rising), each with Wilson's interval by unit."""
-    positive = rows.y > 0
-    everyone = np.ones(len(positive), dtype=np.bool_)
-    # Whose calls are counted, and among whom; None: among the called.
-    member, among = {
-        "precision": (positive, None),
-        "recall": (positive, positive),
-        "false_positive_rate": (~positive, ~positive),
-        "alert_rate": (everyone, everyone),
-    }[figure]
+    member, among = _COUNTED[figure]
     ends = rows.ends[numbers]
-    above, below = _sums(rows, ends, member), _sums(rows, ends, among if among is not None else everyone)
-    if among is not None:
-        below = _sums(rows, np.full(1, len(positive)), among)
+    above = _sums(rows, ends, member)
+    below = _sums(rows, ends, "row") if among == "called" else _sums(rows, np.array([len(rows.y)]), among)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = above.weight / below.weight
         # e of a row that counts is (1 − R)/D, of the others −R/D.
@@ -55,7 +54,8 @@ def shares_along(rows: Falling, numbers: IntArray, figure: str, *, level: float)
         if rows.unit is None:
             squares, n_units = independent, np.broadcast_to(below.rows, value.shape)
         else:
-            squares, n_units = _between_units(rows, ends, member, among, value, below.weight)
+            of_all = None if among == "called" else _members(rows, among)
+            squares, n_units = _between_units(rows, ends, _members(rows, member), of_all, value, below.weight)
         spread = squares * n_units / (n_units - 1)
         return _wilson(value, spread, independent, n_units, below.weight**2 / below.squared, level)
 
@@ -67,13 +67,22 @@ class _Sums:
     rows: IntArray
 
 
-def _sums(rows: Falling, ends: IntArray, member: Mask) -> _Sums:
+def _sums(rows: Falling, ends: IntArray, member: str) -> _Sums:
     """Over the first `ends` rows, of those that are members."""
-    count = np.cumsum(member, dtype=np.int64)[ends - 1]
     if rows.weight is None:
+        hits = rows.hits[ends - 1]
+        count = {"positive": hits, "negative": ends - hits, "row": ends}[member]
         return _Sums(weight=count.astype(np.float64), squared=count.astype(np.float64), rows=count)
-    weight = np.where(member, rows.weight, 0.0)
-    return _Sums(weight=np.cumsum(weight)[ends - 1], squared=np.cumsum(weight * weight)[ends - 1], rows=count)
+    counts = _members(rows, member)
+    weight = np.where(counts, rows.weight, 0.0)
+    rows_then = np.cumsum(counts, dtype=np.int64)[ends - 1]
+    return _Sums(weight=np.cumsum(weight)[ends - 1], squared=np.cumsum(weight * weight)[ends - 1], rows=rows_then)
+
+
+def _members(rows: Falling, member: str) -> Mask:
+    if member == "row":
+        return np.ones(len(rows.y), dtype=np.bool_)
+    return rows.y > 0 if member == "positive" else rows.y <= 0
 
 
 def _between_units(rows: Falling, ends: IntArray, member: Mask, among: Mask | None, value: Array, total: Array) -> tuple[Array, IntArray]:
@@ -122,4 +131,4 @@ def _wilson(value: Array, spread: Array, independent: Array, n_units: IntArray, 
     known = n_units >= 2
     low = np.where(known, np.maximum(0.0, np.minimum(centre - half, value)), np.nan)
     high = np.where(known, np.minimum(1.0, np.maximum(centre + half, value)), np.nan)
-    return Shares(value=np.where(known, value, np.nan), low=low, high=high)
+    return Shares(value=np.where(known, value, np.nan), low=low, high=high, n_units=n_units)

@@ -124,6 +124,7 @@ def _along(rows: Falling, promise: Promise, numbers: IntArray, level: float) -> 
         value=_days_within(rows, promise, rate.value),
         low=_days_within(rows, promise, rate.high),
         high=_days_within(rows, promise, rate.low),
+        n_units=rate.n_units,
         method="Poisson, from the interval of the alert rate",
     )
 
@@ -136,7 +137,7 @@ def _days_along(rows: Falling, day: IntArray, promise: Promise, numbers: IntArra
         within = wilson(share, (share * (1 - share) / n) ** 0.5, n_units=n, n_effective=n, level=level)
         shares.append((share, within.low, within.high))
     value, low, high = np.array(shares).T
-    return Shares(value=value, low=low, high=high, method="Wilson, days")
+    return Shares(value=value, low=low, high=high, n_units=np.full(len(value), n), method="Wilson, days")
 
 
 def _days_within(rows: Falling, promise: Promise, rate: Array) -> Array:

@@ -1,8 +1,8 @@
 """Which thresholds keep a promise, with probability 1 − delta over the samples that might have been drawn?
 
 Rows that are independent and weigh alike have exact answers (`tolerance`). Rows of units, and weighted rows, have Wilson's one-sided bound
-on the effective sample size with t(G−1) at each of up to 200 thresholds, taken in a fixed sequence from the end where the promise is safe:
-the first that fails ends it. That is no exact test; `docs/evidence` says how often it was broken.
+on the effective sample size with t(G−1) at each of up to 200 thresholds, taken in a sequence that begins where the promise is safe: the
+first that fails ends it. That is no exact test; `docs/evidence` says how often it was broken.
 
 Alerts a day are promised of days, which are taken for independent: for each day there is a score above which it has no more than the agreed
 alerts, and the exact tolerance limit of those scores is the answer. Where only the number of rows a day is known, alerts are Poisson.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gonogo.stats.falling import Falling
-    from gonogo.types.evidence import IntArray
+    from gonogo.types.evidence import Array, IntArray
 
     Mask = NDArray[np.bool_]
 
@@ -133,12 +133,11 @@ def _bounded_precision(promise: Promise, rows: Falling, delta: float) -> Mask:
 
 
 def _bounded_recall(promise: Promise, rows: Falling, delta: float) -> Mask:
-    # Recall is safe where all rows are called: the sequence runs upwards from the lowest threshold. What lies between two thresholds that
-    # keep it keeps it too, as recall only rises.
-    numbers = rows.candidates()[::-1]
-    holds = shares_along(rows, numbers[::-1], "recall", level=1 - 2 * delta).low[::-1] >= promise.limit
-    passed = _until_the_first_that_fails(holds)
-    return np.arange(len(rows.ends)) >= (int(numbers[passed - 1]) if passed else len(rows.ends))
+    """Upwards from the lowest threshold; what lies below one that keeps it keeps it too, as recall only rises."""
+    numbers = rows.candidates()
+    found = shares_along(rows, numbers, "recall", level=1 - 2 * delta)
+    passed = _passed_from_the_middle((1 - found.value)[::-1], (1 - found.low)[::-1], 1 - promise.limit)
+    return np.arange(len(rows.ends)) >= (int(numbers[len(numbers) - passed]) if passed else len(rows.ends))
 
 
 def _bounded_false_positive_rate(promise: Promise, rows: Falling, delta: float) -> Mask:
@@ -151,9 +150,22 @@ def _bounded_alerts(promise: Promise, rows: Falling, delta: float) -> Mask:
 
 
 def _bounded_ceiling(rows: Falling, figure: str, limit: float, delta: float) -> Mask:
+    """Downwards from the highest threshold; what lies above one that keeps it keeps it too, as these rates only fall."""
     numbers = rows.candidates()
-    passed = _until_the_first_that_fails(shares_along(rows, numbers, figure, level=1 - 2 * delta).high <= limit)
+    found = shares_along(rows, numbers, figure, level=1 - 2 * delta)
+    passed = _passed_from_the_middle(found.value, found.high, limit)
     return np.arange(len(rows.ends)) <= (int(numbers[passed - 1]) if passed else -1)
+
+
+def _passed_from_the_middle(value: Array, high: Array, limit: float) -> int:
+    """How many of the thresholds along a rising rate keep the limit.
+
+    The tests begin at half of it: further out so few rows are counted, perhaps none, that nothing is known of how units differ, and a bound
+    says little. What is skipped is kept if the first test is, because the rate rises.
+    """
+    first = max(0, int(np.searchsorted(value, limit / 2, side="right")) - 1)
+    passed = _until_the_first_that_fails(high[first:] <= limit)
+    return first + passed if passed else 0
 
 
 def _first_rank_of_units(promise: Promise, rows: Falling, delta: float) -> int:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _STRONG = 3  # a model is taken to be strong at the top if it makes a third of the false alarms per hit that are allowed
 _POWER = 0.95  # with which such a model passes the first test
-_FIRST_START = 0.8  # of delta that is left goes to the next start of a sequence
-_FINE = 1000  # ranks are tested one by one up to here, and by thousandths above
+_FIRST_START = 0.9  # of the delta that is left goes to the next start of a sequence
+_FINE = 200  # ranks are tested one by one up to here, and by two-hundredths above
 
 
 @lru_cache(maxsize=4096)
@@ -77,13 +77,13 @@ def first_rank(precision: float, delta: float) -> int:
 
 
 def ranks_to_test(first: int, n: int) -> IntArray:
-    """Ranks first … n, every one up to a thousand and then a thousandth further each."""
+    """Ranks first … n, every one up to two hundred and then a two-hundredth further each."""
     begun = max(first, _FINE)
     one_by_one = np.arange(first, min(n, begun - 1) + 1)
     if n < begun:
         return one_by_one
-    by_thousandths = begun * (1 + 1 / _FINE) ** np.arange(math.floor(math.log(n / begun) / math.log1p(1 / _FINE)) + 1)
-    return np.concatenate([one_by_one, np.ceil(by_thousandths).astype(np.int64)])
+    by_shares = begun * (1 + 1 / _FINE) ** np.arange(math.floor(math.log(n / begun) / math.log1p(1 / _FINE)) + 1)
+    return np.concatenate([one_by_one, np.ceil(by_shares).astype(np.int64)])
 
 
 def proven_in_sequence(called: IntArray, first: int, delta: float, passed: Callable[[slice, float], int]) -> NDArray[np.bool_]:
