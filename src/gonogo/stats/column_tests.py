@@ -69,16 +69,33 @@ def both_sides(a: ArrayLike | Coded, b: ArrayLike | Coded) -> Both | str:
 
 
 def examined(column: str, kind: str, both: Both, units: Units, margins: Margins, *, level: float, seed: int) -> Examined:
-    """Every effect of the column with its test. kind: "feature", "score" or "rate", which decides what a yes or no is held against."""
-    is_missing_a, is_missing_b = _missing(both.a, both), _missing(both.b, both)
-    there = _rows_with_value(both, units, is_missing_a, is_missing_b)
+    """Every effect of a column without missing values, with its test.
+
+    kind: "feature", "score" or "rate", which decides what a yes or no is held against.
+    """
     smaller = min(_n_units(side, unit) for side, unit in ((both.a, units.a), (both.b, units.b)))
-    effects = MEASURES["rate" if kind == "rate" and both.kind == "yes or no" else both.kind](*there, margins, level, seed)
-    if is_missing_a.any() or is_missing_b.any():
-        test = fisher(is_missing_a, is_missing_b, unit_a=units.a, unit_b=units.b, level=level)
-        named = replace(test, effect=replace(test.effect, metric="difference of missing shares"))
-        effects = (*effects, Measured(tested=named, null=0.0, margin=margins.missing))
+    effects = MEASURES["rate" if kind == "rate" and both.kind == "yes or no" else both.kind](both, units, margins, level, seed)
     return Examined(column=column, kind=kind, measured=effects, n_units=smaller)
+
+
+def missing_shares(both: Both, units: Units, margins: Margins, *, level: float) -> tuple[Measured, ...]:
+    """The difference of the shares that are missing; nothing where no value is."""
+    is_missing_a, is_missing_b = _missing(both.a, both), _missing(both.b, both)
+    if not is_missing_a.any() and not is_missing_b.any():
+        return ()
+    test = fisher(is_missing_a, is_missing_b, unit_a=units.a, unit_b=units.b, level=level)
+    named = replace(test, effect=replace(test.effect, metric="difference of missing shares"))
+    return (Measured(tested=named, null=0.0, margin=margins.missing),)
+
+
+def with_value(both: Both, units: Units) -> tuple[Both, Units]:
+    """The rows of a column that are not missing."""
+    is_missing_a, is_missing_b = _missing(both.a, both), _missing(both.b, both)
+    if not is_missing_a.any() and not is_missing_b.any():
+        return both, units
+    there_a, there_b = ~is_missing_a, ~is_missing_b
+    kept = Units(a=None if units.a is None else units.a[there_a], b=None if units.b is None else units.b[there_b])
+    return replace(both, a=both.a[there_a], b=both.b[there_b]), kept
 
 
 def relative_margin(share: float, times: float) -> float:
@@ -87,7 +104,7 @@ def relative_margin(share: float, times: float) -> float:
 
 
 def _numbers(both: Both, units: Units, margins: Margins, level: float, seed: int) -> tuple[Measured, ...]:
-    shape, order = _shape_and_order(both, units, level, seed)
+    shape, order = _shape_and_order(both, units, level, seed)  # which lets go of what it sorted
     g = hedges_g(both.a, both.b, unit_a=units.a, unit_b=units.b, level=level)
     mean = replace(welch(both.a, both.b, unit_a=units.a, unit_b=units.b, level=level), effect=g)
     return (
@@ -146,14 +163,6 @@ def _categories(both: Both, units: Units, margins: Margins, level: float, seed: 
 
 
 MEASURES = {"numbers": _numbers, "yes or no": _yes_or_no, "rate": _rate, "categories": _categories}
-
-
-def _rows_with_value(both: Both, units: Units, is_missing_a: Any, is_missing_b: Any) -> tuple[Both, Units]:
-    if not is_missing_a.any() and not is_missing_b.any():
-        return both, units
-    there_a, there_b = ~is_missing_a, ~is_missing_b
-    kept = Units(a=None if units.a is None else units.a[there_a], b=None if units.b is None else units.b[there_b])
-    return replace(both, a=both.a[there_a], b=both.b[there_b]), kept
 
 
 def _missing(side: NDArray[Any], both: Both) -> NDArray[np.bool_]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gonogo.stats.classifier_test import classifier_two_sample
-from gonogo.stats.column_tests import Both, Coded, Units, both_sides, examined, relative_margin
+from gonogo.stats.column_tests import Both, Coded, Units, both_sides, examined, missing_shares, relative_margin, with_value
 from gonogo.stats.differences import Answer, Difference, Differences, Examined, Margins, Measured, judged
 from gonogo.stats.estimates import require_level
 from gonogo.stats.means import hedges_g, welch
@@ -24,6 +24,7 @@ __all__ = ["Answer", "Coded", "Difference", "Differences", "Margins", "differ"]
 
 _SHOWN_CATEGORIES = 5  # of a column, for the classifier
 _MOST_TERMS = 40  # columns that the classifier looks at
+_PART = 1 << 20  # rows at a time
 _LEAST_SCORE = 1e-6  # log loss of a sure score that is wrong is not infinite, but large
 
 Columns = Mapping[str, Any]  # name → (n,) values or Coded
@@ -155,7 +156,10 @@ def _examined(name: str, asked: _Asked, units: Units) -> Examined:
         return Examined(column=name, kind="columns", measured=(), n_units=0, refused=both)
     if kind != "rate":
         _sampled(both, units, asked)
-    return examined(name, kind, both, units, asked.margins, level=asked.level, seed=asked.seed)
+    missing = missing_shares(both, units, asked.margins, level=asked.level)
+    both, units = with_value(both, units)  # of ten million rows, what is let go of counts
+    found = examined(name, kind, both, units, asked.margins, level=asked.level, seed=asked.seed)
+    return replace(found, measured=(*found.measured, *missing))
 
 
 def _same_rows(name: str, a: ArrayLike | Coded, b: ArrayLike | Coded, asked: _Asked) -> None:
@@ -192,7 +196,11 @@ def _of_model(asked: _Asked, units: Units) -> list[Examined]:
     outcome, score = both_sides(asked.a[asked.outcome], asked.b[asked.outcome]), both_sides(asked.a[asked.score], asked.b[asked.score])  # type: ignore[index]
     if isinstance(outcome, str) or isinstance(score, str) or "categories" in (outcome.kind, score.kind):
         return []
-    there_a, there_b = (~np.isnan(y) & ~np.isnan(p) for y, p in ((outcome.a, score.a), (outcome.b, score.b)))
+    # Everything, where nothing is missing: a slice copies no column.
+    there_a, there_b = (
+        slice(None) if not (missing := np.isnan(y) | np.isnan(p)).any() else ~missing
+        for y, p in ((outcome.a, score.a), (outcome.b, score.b))
+    )
     rows = _ModelRows(
         y_a=outcome.a[there_a],
         y_b=outcome.b[there_b],
@@ -226,9 +234,12 @@ def _calibration(rows: _ModelRows, asked: _Asked) -> tuple[Measured, ...]:
         return (_standardised(above_a, above_b, "outcome less score", rows, asked),)
     share = float(np.concatenate([rows.y_a, rows.y_b]).mean()) if len(rows.y_a) + len(rows.y_b) else 0.0
     margin = relative_margin(share, asked.margins.calibration)
-    place_a, place_b = _places(rows.p_a, rows.p_b)
     at_all = welch(above_a, above_b, level=asked.level, **rows.units)
-    rising = welch(above_a * place_a, above_b * place_b, level=asked.level, **rows.units)
+    place_a, place_b = _places(rows.p_a, rows.p_b)
+    above_a *= place_a
+    above_b *= place_b
+    del place_a, place_b
+    rising = welch(above_a, above_b, level=asked.level, **rows.units)
     return (
         Measured(tested=_named(at_all, "outcome less score"), null=0.0, margin=margin),
         Measured(tested=_named(rising, "outcome less score, high scores against low"), null=0.0, margin=margin),
@@ -238,9 +249,17 @@ def _calibration(rows: _ModelRows, asked: _Asked) -> tuple[Measured, ...]:
 def _places(p_a: Array, p_b: Array) -> tuple[Array, Array]:
     """Each score's place among those of both sides, from −1 for the lowest to 1 for the highest."""
     pooled = np.sort(np.concatenate([p_a, p_b]))
-    return tuple(  # type: ignore[return-value]
-        (np.searchsorted(pooled, p, side="left") + np.searchsorted(pooled, p, side="right")) / max(1, len(pooled)) - 1 for p in (p_a, p_b)
-    )
+    return _place(p_a, pooled), _place(p_b, pooled)
+
+
+def _place(p: Array, pooled: Array) -> Array:
+    found = np.empty(len(p))
+    for start in range(0, len(p), _PART):
+        part = p[start : start + _PART]
+        found[start : start + _PART] = np.searchsorted(pooled, part, side="left") + np.searchsorted(pooled, part, side="right")
+    found /= max(1, len(pooled))
+    found -= 1
+    return found
 
 
 def _error(rows: _ModelRows, asked: _Asked) -> Measured:
@@ -261,14 +280,10 @@ def _standardised(a: Array, b: Array, metric: str, rows: _ModelRows, asked: _Ask
 
 
 def _with_effect(test: Tested, effect: Any) -> Tested:
-    from dataclasses import replace
-
     return replace(test, effect=effect, refused=test.refused or effect.refused)
 
 
 def _named(test: Tested, metric: str) -> Tested:
-    from dataclasses import replace
-
     return replace(test, effect=replace(test.effect, metric=metric))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,26 +32,33 @@ from gonogo.stats.two_samples import (
 from gonogo.types.evidence import Interval, Tested
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from gonogo.types.evidence import Array, IntArray
+
+    CountArray = NDArray[np.int32] | NDArray[np.int64]
 
 _EXACT_ROWS = 10_000  # up to which Kolmogorov and Smirnov's distance has its exact null, as in SciPy
 _EXACT_SIDE, _EXACT_OTHER = 8, 1_000  # the same for Mann and Whitney's U: one side so small, the other not so large that counting is dear
 _GRID = 99  # points at which clustered distribution functions are compared
 _GRID_CELLS = 20_000_000  # units times points, at most
 _SUP_DRAWS = 4_000
+_PART = 1 << 20
 _AD_WEIGHTS = 100
 _AD_NODES = 200  # values at which the null of tied samples is laid out
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tally:
-    """Two samples as counts over their distinct values."""
+    """Two samples as counts over their distinct values, in rising order. The values themselves are not needed any more."""
 
-    values: Array  # (k,) distinct, rising
-    upto_a: IntArray  # (k,) how many values of a are at most this one
-    upto_b: IntArray
+    upto_a: CountArray  # (k,) how many values of a are at most the k-th
+    upto_b: CountArray
+
+    @property
+    def n_values(self) -> int:
+        """Distinct values."""
+        return len(self.upto_a)
 
     @property
     def n_a(self) -> int:
@@ -65,7 +73,25 @@ class Tally:
     @property
     def distance(self) -> float:
         """Kolmogorov and Smirnov's D."""
-        return float(np.max(np.abs(self.upto_a / self.n_a - self.upto_b / self.n_b)))
+        return max(float(np.max(np.abs(part.upto_a / self.n_a - part.upto_b / self.n_b))) for part in self.parts())
+
+    def parts(self) -> Iterator[Part]:
+        """A million values at a time: what is computed from them needs no memory to speak of."""
+        for start in range(0, self.n_values, _PART):
+            rows = slice(start, start + _PART)
+            upto_a, upto_b = self.upto_a[rows].astype(np.int64), self.upto_b[rows].astype(np.int64)
+            before_a, before_b = (int(upto[start - 1]) if start else 0 for upto in (self.upto_a, self.upto_b))
+            yield Part(upto_a=upto_a, upto_b=upto_b, of_a=np.diff(upto_a, prepend=before_a), of_b=np.diff(upto_b, prepend=before_b))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """Some neighbouring values of a tally."""
+
+    upto_a: IntArray
+    upto_b: IntArray
+    of_a: IntArray  # how many of a are this value
+    of_b: IntArray
 
 
 def mann_whitney(
@@ -164,14 +190,21 @@ def anderson_darling(a: ArrayLike, b: ArrayLike, *more: ArrayLike, level: float 
 def tally(a: Array, b: Array) -> Tally:
     """The counts of two samples over their distinct values. a, b: without NaN, at least one value between them."""
     a, b = np.sort(a), np.sort(b)
-    both = np.concatenate([a, b])
-    both.sort(kind="stable")  # two rising runs: merged, not sorted again
-    is_new = np.empty(len(both), dtype=bool)
+    values = np.concatenate([a, b])
+    values.sort(kind="stable")  # two rising runs: merged, not sorted again
+    is_new = np.empty(len(values), dtype=bool)
     is_new[0] = True
-    np.not_equal(both[1:], both[:-1], out=is_new[1:])
-    values = both[is_new]
-    del both, is_new
-    return Tally(values=values, upto_a=np.searchsorted(a, values, side="right"), upto_b=np.searchsorted(b, values, side="right"))
+    np.not_equal(values[1:], values[:-1], out=is_new[1:])
+    values = values[is_new]
+    return Tally(upto_a=_upto(a, values), upto_b=_upto(b, values))
+
+
+def _upto(ranked: Array, values: Array) -> CountArray:
+    """How many are at most each value; 32 bits where they do, for there may be as many values as rows."""
+    found: CountArray = np.empty(len(values), dtype=np.int32) if len(ranked) < 2**31 else np.empty(len(values), dtype=np.int64)
+    for start in range(0, len(values), _PART):
+        found[start : start + _PART] = np.searchsorted(ranked, values[start : start + _PART], side="right")
+    return found
 
 
 def superiority_test(pair: Pair, *, level: float) -> Outcome:
@@ -182,7 +215,7 @@ def superiority_test(pair: Pair, *, level: float) -> Outcome:
 
 def superiority_of(counts: Tally, *, level: float) -> Outcome:
     """Mann and Whitney's test of a tally of independent rows."""
-    if len(counts.values) == 1:
+    if counts.n_values == 1:
         raise NoSpread("every value on both sides is the same: how far the truth may be is unknown")
     effect, _ = superiority(counts, level=level)
     u = effect.value * counts.n_a * counts.n_b
@@ -192,13 +225,13 @@ def superiority_of(counts: Tally, *, level: float) -> Outcome:
 def superiority(counts: Tally, *, level: float = 0.95) -> tuple[Figure, Spread]:
     """P(b > a) + P(b = a)/2 of independent rows, with its interval."""
     n_a, n_b = counts.n_a, counts.n_b
-    of_a, of_b = np.diff(counts.upto_a, prepend=0), np.diff(counts.upto_b, prepend=0)
-    above_a = (counts.upto_a - 0.5 * of_a) / n_a  # of a value of b: the share of a that it beats
-    share = float(np.sum(of_b * above_a)) / n_b
-    variance_b = float(np.sum(of_b * (above_a - share) ** 2)) / (n_b * (n_b - 1))
-    del above_a
-    below_b = 1 - (counts.upto_b - 0.5 * of_b) / n_b
-    variance_a = float(np.sum(of_a * (below_b - share) ** 2)) / (n_a * (n_a - 1))
+    share = sum(float(np.sum(part.of_b * (part.upto_a - 0.5 * part.of_a))) for part in counts.parts()) / n_a / n_b
+    variance_a, variance_b = 0.0, 0.0
+    for part in counts.parts():
+        beaten_by_b = (part.upto_a - 0.5 * part.of_a) / n_a  # by a value of b: the share of a below it
+        variance_b += float(np.sum(part.of_b * (beaten_by_b - share) ** 2)) / (n_b * (n_b - 1))
+        above_a = 1 - (part.upto_b - 0.5 * part.of_b) / n_b
+        variance_a += float(np.sum(part.of_a * (above_a - share) ** 2)) / (n_a * (n_a - 1))
     found = spread_of_variances(variance_a, variance_b, n_a, n_b)
     return _superiority_figure(share, found, n_a, n_b, n_units=n_a + n_b, n_rows=n_a + n_b, level=level), found
 
@@ -263,22 +296,25 @@ def _share_below(values: Array, weight: Array, at: Array) -> Array:
 
 def _p_of_u(u: float, counts: Tally) -> float:
     n_a, n_b = counts.n_a, counts.n_b
-    has_ties = len(counts.values) < n_a + n_b
+    has_ties = counts.n_values < n_a + n_b
     if min(n_a, n_b) <= _EXACT_SIDE and max(n_a, n_b) <= _EXACT_OTHER and not has_ties:
         from scipy.stats import mannwhitneyu
 
         return float(mannwhitneyu(*_as_ranks(counts), method="exact").pvalue)
     n = n_a + n_b
-    same = np.diff(counts.upto_a, prepend=0) + np.diff(counts.upto_b, prepend=0).astype(np.float64)
-    ties = float(np.sum(same * (same * same - 1)))
+    ties = sum(_ties((part.of_a + part.of_b).astype(np.float64)) for part in counts.parts())
     variance = n_a * n_b / 12 * ((n + 1) - ties / (n * (n - 1)))
     z = (abs(u - n_a * n_b / 2) - 0.5) / math.sqrt(variance)
     return min(1.0, 2 * normal_cdf(-z))
 
 
+def _ties(same: Array) -> float:
+    return float(np.sum(same * (same * same - 1)))
+
+
 def _as_ranks(counts: Tally) -> tuple[IntArray, IntArray]:
     """Samples that are ordered as the two are: each value as its number among the distinct ones."""
-    place = np.arange(len(counts.values))
+    place = np.arange(counts.n_values)
     return np.repeat(place, np.diff(counts.upto_a, prepend=0)), np.repeat(place, np.diff(counts.upto_b, prepend=0))
 
 

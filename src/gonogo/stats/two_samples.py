@@ -147,11 +147,12 @@ def require_comparable(pair: Pair, *, finite: bool) -> None:
 
 def spread(error_a: Array, error_b: Array, pair: Pair) -> Spread:
     """The spread of a difference from each row's share in its error. error_a: (n_a,), error_b: (n_b,), each of mean zero."""
-    scaled_a, scaled_b = _by_unit(error_a, pair.a, pair.n_codes), _by_unit(error_b, pair.b, pair.n_codes)
-    variance_a, variance_b = float(np.sum(scaled_a * scaled_a)), float(np.sum(scaled_b * scaled_b))
+    sums_a, sums_b = _by_unit(error_a, pair.a, pair.n_codes), _by_unit(error_b, pair.b, pair.n_codes)
+    factor_a, factor_b = (side.n_units / (side.n_units - 1) for side in (pair.a, pair.b))
     if not pair.is_shared:
+        variance_a, variance_b = factor_a * float(np.sum(sums_a * sums_a)), factor_b * float(np.sum(sums_b * sums_b))
         return spread_of_variances(variance_a, variance_b, pair.a.n_units, pair.b.n_units)
-    both = scaled_a + scaled_b
+    both = math.sqrt(factor_a) * sums_a + math.sqrt(factor_b) * sums_b
     return Spread(standard_error=math.sqrt(float(np.sum(both * both))), df=min(pair.a.n_units, pair.b.n_units) - 1)
 
 
@@ -212,6 +213,5 @@ def _side(values: Array, weight: ArrayLike | None, codes: IntArray | None, name:
 
 
 def _by_unit(error: Array, side: Side, n_codes: int) -> Array:
-    """The shares added up by unit and scaled by √(G/(G−1))."""
-    sums = error if side.unit is None else np.bincount(side.unit, weights=error, minlength=n_codes)
-    return np.asarray(sums * math.sqrt(side.n_units / (side.n_units - 1)))
+    """The shares added up by unit."""
+    return error if side.unit is None else np.bincount(side.unit, weights=error, minlength=n_codes).astype(np.float64)
