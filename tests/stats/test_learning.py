@@ -62,7 +62,7 @@ def test_a_gap_above_a_target_that_even_train_misses_is_both():
 def test_intervals_wider_than_what_counts_cannot_tell_and_say_how_many_units_would():
     diagnosis = stats.diagnose(SIZES, repeats(np.full(4, 0.5), noise=0.3), repeats(np.full(4, 0.5), noise=0.3, seed=1))
     assert diagnosis.limited_by is Limit.UNKNOWN
-    assert "times as many units would tell" in diagnosis.remedy
+    assert "times as many units in the losses would tell" in diagnosis.remedy
 
 
 def test_a_validate_line_below_train_is_no_diagnosis():

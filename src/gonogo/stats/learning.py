@@ -187,7 +187,7 @@ def _pays(seen: _Seen) -> str:
     """What a doubling buys decides between more data and a simpler model."""
     gain = seen.doubling
     if gain.value is None or gain.interval is None:
-        return f"regularise, take a simpler model, or more data, which buys at most the gap. What a doubling buys: {gain.refused}"
+        return "regularise, take a simpler model, or more data, which buys at most the gap"
     said = f"a doubling is extrapolated to buy {_span(gain.value, gain.interval)}"
     if gain.interval.low > seen.worth:
         return f"more data pays, and so may a simpler or more regularised model: {said}"
@@ -213,7 +213,7 @@ def _against_target(seen: _Seen, target: float, flat: str) -> tuple[Limit, str, 
 def _more_rows(seen: _Seen) -> str:
     gap = seen.gap.interval
     times = ((gap.high - gap.low) / seen.worth) ** 2
-    return f"About {number(max(2.0, times), digits=1)} times as many units would tell" if times < 1e6 else "Far more units are needed"
+    return f"About {number(times, digits=1)} times as many units in the losses would tell"
 
 
 def _rising(sizes: ArrayLike) -> Array:
@@ -225,7 +225,7 @@ def _rising(sizes: ArrayLike) -> Array:
 
 def _last(line: Line, level: float) -> Figure:
     interval = line.interval(len(line.mean) - 1, level)
-    return Figure(value=float(line.mean[-1]), interval=interval, n_units=line.n_units, n_rows=line.n_units)
+    return Figure(value=float(line.mean[-1]), interval=interval, n_units=line.units[-1], n_rows=line.units[-1])
 
 
 def _estimate(metric: str, figure: Callable[[], Figure], line: Line, of: Of = Of.CHALLENGER) -> Estimate:
@@ -258,8 +258,8 @@ def series_of(name: str, x: Array, line: Line, level: float) -> Series:
     """A line of a curve with its intervals."""
     intervals = [line.interval(i, level) for i in range(len(x))]
     points = (
-        Point(x=float(at), y=float(mean), low=interval.low, high=interval.high, n=line.n_units)
-        for at, mean, interval in zip(x, line.mean, intervals, strict=True)
+        Point(x=float(at), y=float(mean), low=interval.low, high=interval.high, n=n)
+        for at, mean, interval, n in zip(x, line.mean, intervals, line.units, strict=True)
     )
     return Series(name=name, points=tuple(points))
 

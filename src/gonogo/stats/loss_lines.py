@@ -28,21 +28,22 @@ class Line:
 
     mean: Array  # (m,)
     covariance: Array  # (m, m) of the means
-    n_units: int  # behind the point of the fewest
+    units: tuple[int, ...]  # (m,) behind each point
     trained_once: bool  # at each point: what another draw of training rows would change is then in no error
 
     def combined(self, shares: Array) -> tuple[float, float]:
         """Σ shares · mean, and its standard error. What moves all points alike cancels in a difference."""
         return float(np.sum(shares * self.mean)), math.sqrt(max(0.0, float(np.sum(shares[:, None] * self.covariance * shares))))
 
-    def t(self, level: float) -> float:
-        """How many standard errors an interval reaches out: t of G − 1."""
-        return t_quantile((1 + level) / 2, self.n_units - 1)
+    @property
+    def n_units(self) -> int:
+        """Behind the point of the fewest."""
+        return min(self.units)
 
     def interval(self, point: int, level: float) -> Interval:
         """Of the mean at one point."""
         value, error = self.combined(np.eye(len(self.mean))[point])
-        half = self.t(level) * error
+        half = t_quantile((1 + level) / 2, self.units[point] - 1) * error
         return Interval(low=value - half, high=value + half, level=level, method="t(G-1)")
 
 
@@ -68,7 +69,7 @@ def line_of(losses: Losses, name: str, n_points: int) -> Line:
 def difference(ours: Line, theirs: Line, point: int, level: float) -> Figure:
     """ours − theirs at one point, measured on other rows: their errors add."""
     (value, error), (other, other_error) = (line.combined(np.eye(len(line.mean))[point]) for line in (ours, theirs))
-    n_units = min(ours.n_units, theirs.n_units)
+    n_units = min(ours.units[point], theirs.units[point])
     half = t_quantile((1 + level) / 2, n_units - 1) * math.hypot(error, other_error)
     gap = value - other
     interval = Interval(low=gap - half, high=gap + half, level=level, method="t(G-1), of other rows")
@@ -84,7 +85,7 @@ def _line_of_repeats(losses: Array, name: str) -> Line:
     mean = losses.mean(axis=1)
     errors = (losses - mean[:, None]) / n
     covariance = np.array([[float(np.sum(a * b)) for b in errors] for a in errors])  # no matrix product: its last bits go by threads
-    return Line(mean=mean, covariance=n / (n - 1) * covariance, n_units=n, trained_once=False)
+    return Line(mean=mean, covariance=n / (n - 1) * covariance, units=(n,) * len(mean), trained_once=False)
 
 
 def _line_of_estimates(estimates: Sequence[Estimate], name: str) -> Line:
@@ -95,4 +96,4 @@ def _line_of_estimates(estimates: Sequence[Estimate], name: str) -> Line:
         reach = t_quantile((1 + one.interval.level) / 2, one.n_units - 1)
         errors.append((one.interval.high - one.interval.low) / 2 / reach)
     means = np.array([one.value for one in estimates], dtype=np.float64)
-    return Line(mean=means, covariance=np.diag(np.square(errors)), n_units=min(one.n_units for one in estimates), trained_once=True)
+    return Line(mean=means, covariance=np.diag(np.square(errors)), units=tuple(one.n_units for one in estimates), trained_once=True)

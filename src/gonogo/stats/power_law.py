@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gonogo.stats.distributions import t_quantile
 from gonogo.stats.figure import Figure
 from gonogo.stats.refusals import NoSpread, TooFewUnits, Undefined
 from gonogo.types.evidence import Interval
@@ -64,7 +65,7 @@ def gain_of_a_doubling(sizes: Array, line: Line, *, level: float = 0.95) -> Figu
         raise TooFewUnits("each size was trained once, so the luck of the draw is not known: give repeats with training rows of their own")
     if not np.diag(line.covariance).all():
         raise NoSpread("a point of the curve has no error: how far the truth may be is unknown")
-    t = line.t(level)
+    t = t_quantile((1 + level) / 2, line.n_units - 1)
     fits = _closer_and_closer(sizes / sizes[-1], line, t)
     allowed = np.abs(fits.score) <= t
     if not allowed.any():

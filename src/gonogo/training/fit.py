@@ -34,6 +34,7 @@ class Fitted:
 
     challenger: Candidate
     baseline: Candidate
+    model: Model  # the challenger's, before recalibration
     curves: tuple[Curve, ...]  # what recalibration did
     measured: tuple[Latency, ...]  # one-row latencies by which learners were let in
 
@@ -80,6 +81,7 @@ def fit(
     return Fitted(
         challenger=keep.candidate(chosen.named, refined, trials),
         baseline=keep.candidate(baseline, _fitted(behind), (_baseline_trial(behind, score, chosen=True),)),
+        model=_fitted(chosen),
         curves=curves,
         measured=tuple(one.latency for one in outcomes if one.latency is not None),
     )

@@ -75,7 +75,7 @@ def _fitted(workspace: Workspace, snapshot_digest: Digest) -> Training:
         workspace=workspace.scratch,
     )
     workspace.progress("train", "asks whether more data would help")
-    learning = curve.learning_curve(contract, family, examples, inputs=snapshot.inputs, chosen=fitted.challenger)
+    learning = curve.learning_curve(contract, family, examples, inputs=snapshot.inputs, chosen=fitted.challenger, model=fitted.model)
     return Training(
         challenger=workspace.records.put(fitted.challenger),
         baseline=workspace.records.put(fitted.baseline),
