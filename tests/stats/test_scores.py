@@ -60,6 +60,13 @@ def test_every_value_equals_scikit_learn(rows):
             assert found.interval.low < found.value < found.interval.high
 
 
+@pytest.mark.slow
+def test_ten_million_rows_have_scikit_learns_figures():
+    y, score = _world(n=10_000_000, prevalence=0.3)
+    assert stats.roc_auc(y, score).value == pytest.approx(metrics.roc_auc_score(y, score), abs=1e-12)
+    assert stats.average_precision(y, score).value == pytest.approx(metrics.average_precision_score(y, score), abs=1e-12)
+
+
 def test_infinite_scores_rank_like_any_other():
     y, score = _world()
     infinite = np.where(score > 2, np.inf, np.where(score < -2, -np.inf, score))

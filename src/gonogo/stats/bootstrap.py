@@ -106,7 +106,7 @@ def draws_of_ranking(
 
     def score(first: int, last: int) -> None:
         pairs, draws = slice(first * _BLOCK // 2, last * _BLOCK // 2), slice(first * _BLOCK, last * _BLOCK)
-        score_draws(who, places.weight, places.at, places.kind, keys[pairs], auc[draws], precision[draws])
+        score_draws(who, places.weight if places.weight.size else None, places.at, places.kind, keys[pairs], auc[draws], precision[draws])
 
     _over_threads(score, n_blocks, threads)
     return RankedDraws(roc_auc=auc[:n_draws], average_precision=precision[:n_draws])

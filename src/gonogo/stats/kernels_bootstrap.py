@@ -5,8 +5,8 @@ instructions a row. Nothing that grows with rows × draws is ever held. The pure
 the two to the same numbers.
 
 `who` (n,) uint32 is the unit of the row at each place of the ranking, the row's own number where each is a unit; `weight` (n,) float64 in
-that order, or empty where every row weighs 1. `at` (k,) int64 and `kind` (k,) uint8 are the places where the running weight is read, see
-`bootstrap.Readings`. `keys` (8 · blocks, 2) uint32: a key for each two draws.
+that order, or None where every row weighs 1: what weights need is then not even compiled. `at` (k,) int64 and `kind` (k,) uint8 are the
+places where the running weight is read, see `bootstrap.Readings`. `keys` (8 · blocks, 2) uint32: a key for each two draws.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def score_draws(who, weight, at, kind, keys, auc, precision):  # type: ignore[no
         for first in range(0, who.size, TILE):
             rows = min(TILE, who.size - first)
             _draw(who, first, rows, keys, block * PAIRS, words, counts)
-            if weight.size > 0:
+            if weight is not None:
                 _add_weighted(counts, weight, first, rows, sums)
                 event = _read(at, kind, event, first, rows, sums, state)
             else:

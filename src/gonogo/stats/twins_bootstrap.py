@@ -18,7 +18,7 @@ _REACHED = np.cumsum(_OF_65536)[:-1] - 32768
 
 def score_draws(
     who: NDArray[np.uint32],
-    weight: Array,
+    weight: Array | None,
     at: IntArray,
     kind: NDArray[np.uint8],
     keys: NDArray[np.uint32],
@@ -29,7 +29,7 @@ def score_draws(
     for pair, key in enumerate(keys):
         for half, drawn in enumerate(drawn_pair(who, key)):
             i = 2 * pair + half
-            auc[i], precision[i] = _score(drawn * weight if weight.size else drawn.astype(np.float64), at, kind)
+            auc[i], precision[i] = _score(drawn.astype(np.float64) if weight is None else drawn * weight, at, kind)
 
 
 def drawn_pair(who: NDArray[np.uint32], key: NDArray[np.uint32]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
