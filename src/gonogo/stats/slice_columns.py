@@ -98,8 +98,7 @@ def cut_numbers(name: str, numbers: Array, bins: int) -> Cut:
     if missing.any():
         code[missing] = len(labels)
         labels = (*labels, f"{name}={ABSENT}")
-    present, dense = _renumbered(code, len(labels))
-    return Cut(labels=tuple(labels[i] for i in present.tolist()), code=dense.astype(np.int16))
+    return Cut(labels=labels, code=code.astype(np.int16))
 
 
 def _cut(name: str, column: Any, n: int, bins: int) -> Cut:
@@ -122,7 +121,7 @@ def _cut_whole_numbers(name: str, values: np.ndarray[Any, Any], low: int, bins: 
     occurs = np.bincount(counted) > 0
     if int(occurs.sum()) > FEW_NUMBERS:
         return cut_numbers(name, values.astype(np.float64), bins)
-    dense = (np.cumsum(occurs) - 1).astype(np.int16)[counted]
+    dense = counted.astype(np.int16) if occurs.all() else (np.cumsum(occurs) - 1).astype(np.int16)[counted]
     return Cut(labels=tuple(f"{name}={low + i}" for i in np.flatnonzero(occurs).tolist()), code=dense)
 
 
@@ -179,8 +178,10 @@ def _rounded(edges: Array) -> Iterable[Array]:
 
 
 def _is_near(edges: Array, wanted: Array, looked_at: Array) -> bool:
-    moved = np.searchsorted(looked_at, edges) - np.searchsorted(looked_at, wanted)
-    return bool((np.diff(edges) > 0).all() and (np.abs(moved) <= _MOVED * len(looked_at)).all() and (edges > looked_at[0]).all())
+    place = np.searchsorted(looked_at, edges)
+    moved = place - np.searchsorted(looked_at, wanted)
+    leaves_none_empty = (np.diff(np.concatenate([[0], place, [len(looked_at)]])) > 0).all()
+    return bool(leaves_none_empty and (np.abs(moved) <= _MOVED * len(looked_at)).all())
 
 
 def _bin_labels(name: str, edges: Array) -> tuple[str, ...]:
