@@ -108,7 +108,7 @@ class Arm:
     ranked: RankedRows | None  # None where no figure of a ranking is asked for
     losses: dict[str, Array]  # name → (n,)
     centres: dict[str, float]  # name → the mean loss of the whole table
-    powers: Array  # (n, 2 · losses): each loss about its centre, and its square; without rows where rows have weights, units or a rival
+    powers: Array  # (n, 2 + 2 · losses): 1, y, then each loss about its centre and its square; (0, …) where sums alone will not do
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -161,13 +161,13 @@ def by_slice(
     other = None if theirs is None else rows_of(y, theirs, weight=weight, unit=None).score
     if unknown := set(metrics) - set(METRICS):
         raise ValueError(f"no figure by slice is called {', '.join(sorted(unknown))}; there are {', '.join(METRICS)}")
-    cuts = cut_columns(columns, rows.n, bins=bins, pairs=pairs)
-    try:
-        table = prepare(rows, other, metrics)
-    except Refused as refused:
-        return Slices(estimates=tuple(_refused(rows, cuts, metrics, other is not None, str(refused))))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        measured = (measure_cut(table, _whole(rows.n)), *pool.map(partial(measure_cut, table), cuts))
+        cutting = pool.submit(cut_columns, columns, rows.n, bins=bins, pairs=pairs)
+        try:
+            table = prepare(rows, other, metrics)
+        except Refused as refused:
+            return Slices(estimates=tuple(_refused(rows, cutting.result(), metrics, other is not None, str(refused))))
+        measured = list(pool.map(partial(measure_cut, table), (_whole(rows.n), *cutting.result())))
     said = (_estimates(table, one, min_units if i else 2, level) for i, one in enumerate(measured))
     return Slices(estimates=tuple(estimate for some in said for estimate in some))
 
@@ -192,9 +192,10 @@ def _arm(rows: Rows, score: Array, metrics: tuple[str, ...], *, is_plain: bool) 
         require_probabilities(score)
     losses = {name: loss(rows.y, score) for name, loss in asked.items()}
     centres = {name: float(loss.mean()) if len(loss) else 0.0 for name, loss in losses.items()}
-    powers = np.empty((rows.n if is_plain else 0, 2 * len(losses)))
+    powers = np.ones((rows.n if is_plain else 0, 2 + 2 * len(losses)))
     if is_plain:
-        for i, (name, loss) in enumerate(losses.items()):
+        powers[:, 1] = rows.y
+        for i, (name, loss) in enumerate(losses.items(), start=1):
             np.subtract(loss, centres[name], out=powers[:, 2 * i])
             np.square(powers[:, 2 * i], out=powers[:, 2 * i + 1])
     is_ranked = any(METRICS[name].is_ranking for name in metrics)
@@ -211,30 +212,34 @@ def _whole(n: int) -> Cut:
 
 def measure_cut(table: Table, cut: Cut) -> Sliced:
     """Every figure of every slice of one column."""
-    n = len(cut.labels)
-    n_rows = np.bincount(cut.code, minlength=n)
-    n_units, figures = (n_rows, _of_sums(table, cut, n_rows)) if table.is_plain else _of_influences(table, cut)
-    positives = np.bincount(cut.code[table.positives], minlength=n)
-    there = n_rows if table.rows.weight is None else np.bincount(cut.code[table.rows.weight > 0], minlength=n)
-    return Sliced(labels=cut.labels, n_rows=n_rows, n_units=n_units, positives=positives, negatives=there - positives, figures=figures)
+    return _of_sums(table, cut) if table.is_plain else _of_influences(table, cut)
 
 
-def _of_sums(table: Table, cut: Cut, n_rows: IntArray) -> dict[tuple[str, Of], Measured]:
-    arm = table.arms[Of.CHALLENGER]
-    found = _plain_losses(arm, cut, n_rows) if arm.losses else {}
-    if arm.ranked is not None:
-        found |= _plain_rankings(arm.ranked, cut, n_rows)
-    return {(name, Of.CHALLENGER): found[name] for name in table.metrics}
-
-
-def _plain_losses(arm: Arm, cut: Cut, n_rows: IntArray) -> dict[str, Measured]:
-    """The squares are taken about the mean of the whole table, so that a loss that hardly varies is not lost in its own size."""
+def _of_sums(table: Table, cut: Cut) -> Sliced:
+    """Rows of no weight and no unit, of one model: no row's influence is needed."""
     from gonogo.stats.kernels_slices import sums_by_slice
 
-    sums, n = sums_by_slice(arm.powers, cut.code, len(cut.labels)), n_rows.astype(np.float64)
-    found = {}
+    arm = table.arms[Of.CHALLENGER]
+    sums = sums_by_slice(arm.powers, cut.code, len(cut.labels))
+    n_rows, positives = sums[:, 0].astype(np.int64), sums[:, 1].astype(np.int64)
+    found = _plain_losses(arm, sums)
+    if arm.ranked is not None:
+        found |= _plain_rankings(arm.ranked, cut, n_rows)
+    return Sliced(
+        labels=cut.labels,
+        n_rows=n_rows,
+        n_units=n_rows,
+        positives=positives,
+        negatives=n_rows - positives,
+        figures={(name, Of.CHALLENGER): found[name] for name in table.metrics},
+    )
+
+
+def _plain_losses(arm: Arm, sums: Array) -> dict[str, Measured]:
+    """The squares are taken about the mean of the whole table, so that a loss that hardly varies is not lost in its own size."""
+    n, found = sums[:, 0], {}
     with np.errstate(divide="ignore", invalid="ignore"):
-        for i, (name, centre) in enumerate(arm.centres.items()):
+        for i, (name, centre) in enumerate(arm.centres.items(), start=1):
             first, second = sums[:, 2 * i], sums[:, 2 * i + 1]
             squares = np.maximum(second - first * first / n, 0.0) / n**2
             found[name] = Measured(value=centre + first / n, squares=squares, fourths=np.zeros(len(n)))
@@ -274,7 +279,7 @@ def _central(powers: Array, n: Array, centre: Array) -> tuple[Array, Array]:
     return np.maximum(second, 0.0), np.maximum(fourth, 0.0)
 
 
-def _of_influences(table: Table, cut: Cut) -> tuple[IntArray, dict[tuple[str, Of], Measured]]:
+def _of_influences(table: Table, cut: Cut) -> Sliced:
     """Rows with weights, units or two models: every row's influence, added up by unit."""
     grouped = {
         of: None if arm.ranked is None else arm.ranked.by_group(cut.code.astype(np.int64), len(cut.labels))
@@ -292,7 +297,11 @@ def _of_influences(table: Table, cut: Cut) -> tuple[IntArray, dict[tuple[str, Of
         n_units, fourths = powers.n_units, powers.fourths * METRICS[name].is_ranking
         for i, (of, one) in enumerate(found.items()):
             figures[name, of] = Measured(value=one.value, squares=powers.squares[:, i], fourths=fourths[:, i])
-    return n_units, figures
+    n, weight = len(cut.labels), table.rows.weight
+    n_rows = np.bincount(cut.code, minlength=n)
+    there = n_rows if weight is None else np.bincount(cut.code[weight > 0], minlength=n)
+    positives = np.bincount(cut.code[table.positives], minlength=n)
+    return Sliced(labels=cut.labels, n_rows=n_rows, n_units=n_units, positives=positives, negatives=there - positives, figures=figures)
 
 
 def linearise(table: Table, cut: Cut, name: str, of: Of, grouped: RankedRows | None) -> Linearised:
