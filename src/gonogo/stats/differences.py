@@ -199,6 +199,6 @@ ADVICE = {
     "score": "The model answers differently: look at the features that differ. Alerts a day move too: choose thresholds on rows like B.",
     "calibration": "The same score means another rate: fit the calibration again on rows like B (stats.fit_platt), ranking may stay.",
     "error": "The model errs more or less on B: measure it there against the live one before it decides anything.",
-    "together": "The columns go together otherwise than before: compare them in pairs, and train on rows like B.",
+    "together": "A classifier tells A from B. Where no single column differs, they go together otherwise: compare them in pairs.",
     "columns": "Make the column the same on both sides, or leave it out by name.",
 }

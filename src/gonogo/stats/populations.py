@@ -69,7 +69,7 @@ def differ(
     found = [_examined(name, asked, units) for name in names]
     if outcome is not None and score is not None and {outcome, score} <= set(a) & set(b):
         found += _of_model(asked, units)
-    if asked.sample.n_columns:
+    if asked.sample.n_columns > 1:  # of one column alone, its own tests say more
         found.append(_together(asked))
     n_a, n_b = asked.n_rows
     return Differences(n_rows_a=n_a, n_rows_b=n_b, n_units=n_units or n_a + n_b, level=level, columns=judged(found, level=level))
@@ -85,10 +85,7 @@ class _Sample:
     unit_b: IntArray | None = None
     a: list[Array] = field(default_factory=list)
     b: list[Array] = field(default_factory=list)
-
-    @property
-    def n_columns(self) -> int:
-        return len(self.a)
+    n_columns: int = 0
 
 
 @dataclass(kw_only=True, slots=True)
@@ -180,6 +177,7 @@ def _sampled(both: Both, units: Units, asked: _Asked) -> None:
         )
         sample.unit_a = None if units.a is None else units.a[sample.row_a]
         sample.unit_b = None if units.b is None else units.b[sample.row_b]
+    sample.n_columns += 1
     a, b = both.a[sample.row_a], both.b[sample.row_b]
     if both.kind != "categories":
         sample.a.append(a.astype(np.float64))
