@@ -238,7 +238,7 @@ CLAIMS = (
     ),
     *(
         Claim(name=f"{bent}, {name}", method="calibration test", kind="power", band=POWER, world=partial(rejects, replace(w, bent=bent)))
-        for name, w in (("n = 20,000", World(n=20_000)), ("n = 20,000, 10 % positive", World(n=20_000, rate=0.1)))
+        for name, w in (("n = 20,000, uniform", World(n=20_000, spread=1.0)), ("n = 20,000, 10 % positive", World(n=20_000, rate=0.1)))
         for bent in ("1 point high", "1 point low")
     ),
 )
