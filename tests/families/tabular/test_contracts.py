@@ -15,6 +15,7 @@ from gonogo.families.tabular.calibrated import CalibratedModel
 from gonogo.families.tabular.logistic import LogisticRegression
 from gonogo.families.tabular.prior import PriorRate
 from gonogo.stats.calibration import fit_isotonic, fit_platt
+from gonogo.types.contract import Cost
 from gonogo.types.protocols import Learner, Metric, Model, Statistic
 from tests.contracts.learner_suite import LearnerSuite, World
 from tests.contracts.metric_suite import MetricSuite, StatisticSuite
@@ -144,7 +145,8 @@ class TestStatistics(StatisticSuite):
 
 
 def test_every_figure_has_a_sentence_for_a_stakeholder() -> None:
-    assert {one.name for one in (*FAMILY.metrics, *FAMILY.statistics)} == set(FAMILY.words)
+    priced = FAMILY.priced(Cost(false_positive_usd=1.0, false_negative_usd=9.0, machine_usd_per_hour=0.1))
+    assert {one.name for one in (*FAMILY.metrics, *FAMILY.statistics, *priced)} == set(FAMILY.words)
 
 
 @pytest.mark.parametrize("name", sorted(LEARNERS))

@@ -15,6 +15,7 @@ from gonogo.families.tabular.checks import check
 from gonogo.families.tabular.curves import curves
 from gonogo.families.tabular.logistic import LogisticRegression
 from gonogo.families.tabular.metrics import METRICS
+from gonogo.families.tabular.priced import priced
 from gonogo.families.tabular.prior import PriorRate
 from gonogo.families.tabular.statistics import STATISTICS
 from gonogo.types.errors import ArtifactRefused
@@ -31,6 +32,10 @@ WORDS = {
     "recall_at_false_alarm_rate_10": "The share of true cases that is found when one in ten of the others raises a false alarm.",
     "recall_at_false_alarm_rate_05": "The share of true cases that is found when one in twenty of the others raises a false alarm.",
     "precision_at_recall_50": "The share of alarms that are true when half of the true cases are found.",
+    "cost_per_decision": "What a row costs on average, if every probability is acted on where the two prices of the contract say so.",
+    "precision": "The share of alarms that are true, if every probability is acted on where the prices say so.",
+    "recall": "The share of true cases that is found, if every probability is acted on where the prices say so.",
+    "alert_rate": "The share of all rows that raise an alarm, if every probability is acted on where the prices say so.",
 }
 
 
@@ -55,5 +60,6 @@ FAMILY = Family(
     checks=check,
     refine=calibrated.refine,
     curves=curves,
+    priced=priced,
     words=WORDS,
 )
