@@ -159,6 +159,8 @@ def _claims() -> tuple[Claim, ...]:
         (Rows(n=2000, positives=100, separation=1.5, spread=1.5, heavy=True), narrow, None),
         (Rows(n=5000, positives=1500), narrow, None),
         (Rows(n=100_000, positives=100, separation=2.0), narrow, 600),
+        (Rows(n=60_000, positives=60, separation=2.0), wide, 600),
+        (Units(n=5, rows=100), wide, None),
         (Units(n=20, rows=60), narrow, None),
         (Units(n=30, rows=60), narrow, None),
         (Units(n=60, rows=20), narrow, None),

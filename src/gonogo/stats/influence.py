@@ -313,12 +313,11 @@ def _curve_slope(ranked: RankedRows, cut: _Cut, *, along: int, share: float) -> 
     """
     rarer = np.maximum(cut.rows.min(axis=1), 1)
     at = _normal_quantiles(np.array([share]))
-    window = rarer[:, None] ** -0.2 * np.array([-1.0, 0.0, 1.0])
-    ends = at + window
-    other = _read(ranked, along, _normal_cdfs(ends))[:, :, 1 - along]
-    shares = np.clip(
-        other / np.stack([cut.negatives, cut.positives], axis=1)[:, 1 - along, None], 0.5 / rarer[:, None], 1 - 0.5 / rarer[:, None]
-    )
+    ends = at + rarer[:, None] ** -0.2 * np.array([-1.0, 0.0, 1.0])
+    # A share of none or all is at least half a row short of it: its normal quantile is then finite.
+    least = 0.5 / np.maximum(cut.rows[:, 1 - along, None], 1)
+    whole = np.stack([cut.negatives, cut.positives], axis=1)[:, 1 - along, None]
+    shares = np.clip(_read(ranked, along, _normal_cdfs(ends))[:, :, 1 - along] / whole, least, 1 - least)
     there = _normal_quantiles(shares)
     straight = (there[:, 2] - there[:, 0]) / (ends[:, 2] - ends[:, 0])
     slope: Array = straight * np.exp((at * at - there[:, 1] ** 2) / 2)
