@@ -1,6 +1,6 @@
 """What do 2,000 weightings of a ranking cost beside the loop over scikit-learn that gives the same numbers?
 
-    .venv/bin/python benchmarks/stats/bootstrap.py --rounds 3
+    .venv/bin/python -m benchmarks.stats.bootstrap --rounds 3
 
 CPU seconds of all threads. The loop of scikit-learn (`roc_auc_score` and `average_precision_score` with `sample_weight`) is timed on a few
 replicates beside each of our runs and scaled to 2,000; a ratio is taken within a round and its least and largest are printed beside it.

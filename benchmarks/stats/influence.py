@@ -1,6 +1,6 @@
 """Is a standard error without resampling that of the bootstrap, and what does it cost beside one call to scikit-learn?
 
-    .venv/bin/python benchmarks/stats/influence.py --rounds 5
+    .venv/bin/python -m benchmarks.stats.influence --rounds 5
 
 The standard error of each figure from its influence, over that of the bootstrap (the spread under draws of independent Poisson(1) weights),
 on 100,000 rows; a bootstrap of B draws has itself an error of 1/√(2B), which is printed. Then the CPU seconds of the figure with its
