@@ -188,7 +188,6 @@ def test_p_values_of_many_columns_are_adjusted_for_how_many_were_looked_at():
 
 
 def test_an_effect_beyond_its_margin_that_may_be_chance_among_many_cannot_be_told():
-    rng = np.random.default_rng(0)
     tested = stats.fisher(np.arange(60) < 3, np.arange(60) < 16)
     one = Examined(column="x", kind="feature", measured=(Measured(tested=tested, null=0.0, margin=0.001),), n_units=60)
     assert one.measured[0].answer is Answer.DIFFERS
