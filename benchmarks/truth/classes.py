@@ -70,5 +70,7 @@ CLAIMS = (
     *(claim(figure, "20 units of 50 rows", World(n=1000, units=20), FROM_20) for figure in FIGURES),
     claim("macro_f1", "a class of about 25 of 500 rows", World(n=500, shares=RARE), (0.92, 0.97), 0.2),
     claim("one_vs_rest_auc", "a class of about 60 of 1,200 rows", World(n=1200, shares=RARE), (0.92, 0.97), 0.15),
-    claim("macro_f1", "a class of about 25 of 500 rows, told well", World(n=500, shares=RARE, skill=3.0), (0.92, 0.97), 0.2),
+    claim(
+        "macro_f1", "a class of about 25 of 500 rows, told well: rather too wide", World(n=500, shares=RARE, skill=3.0), (0.92, 1.0), 0.2
+    ),
 )

@@ -275,8 +275,11 @@ def _share(sums: UnitSums, level: float) -> Figure:
 def _discounted_gains(lists: _Lists, runs: _Runs, k: int) -> Array:
     longest = int(lists.size.max())
     discount = np.where(np.arange(longest) < k, 1 / np.log2(np.arange(longest) + 2), 0.0)
-    upto = np.r_[0.0, np.cumsum(discount)]
-    gained = runs.add(runs.r / runs.m * (upto[runs.p + runs.m] - upto[runs.p]))
+    if len(runs.m) == len(lists.y):  # nothing is tied: each run is one place
+        gained = np.add.reduceat(runs.r * discount[runs.p], lists.start)
+    else:
+        upto = np.r_[0.0, np.cumsum(discount)]
+        gained = runs.add(runs.r / runs.m * (upto[runs.p + runs.m] - upto[runs.p]))
     best = _ideal_gains(lists, discount, k)
     return np.divide(gained, best, out=np.zeros_like(gained), where=best > 0)
 
