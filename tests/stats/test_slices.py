@@ -100,6 +100,9 @@ def test_the_kernels_equal_their_twins(n, n_slices, n_scores, weighted, seed):
     np.testing.assert_allclose(
         kernels_slices.sums_by_slice(value, code, n_slices), twins_slices.sums_by_slice(value, code, n_slices), rtol=1e-12, atol=1e-12
     )
+    np.testing.assert_allclose(
+        kernels_slices.moments_by_slice(value, code, n_slices), twins_slices.moments_by_slice(value, code, n_slices), rtol=1e-12, atol=1e-12
+    )
     unit = rng.integers(0, 7, n)
     row, begins = np.argsort(unit, kind="stable"), np.concatenate([[0], np.cumsum(np.bincount(unit, minlength=7))])
     weight = rng.integers(0, 3, n).astype(float) if weighted else np.zeros(0)

@@ -124,6 +124,20 @@ def sums_by_slice(value, code, n_slices):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def moments_by_slice(value, code, n_slices):  # type: ignore[no-untyped-def]
+    """(n_slices, 1 + 2 m): rows, then Σ v and Σ v² of each of m columns of value (n, m), in row order."""
+    out = np.zeros((n_slices, 1 + 2 * value.shape[1]))
+    for i in range(code.size):
+        g = code[i]
+        out[g, 0] += 1.0
+        for k in range(value.shape[1]):
+            v = value[i, k]
+            out[g, 1 + 2 * k] += v
+            out[g, 2 + 2 * k] += v * v
+    return out
+
+
+@njit(cache=True, nogil=True)
 def powers_by_unit(value, weight, code, row, start, n_slices):  # type: ignore[no-untyped-def]
     """(n_slices, 1 + 2 m): units with weight, then Σ e² and Σ e⁴ of each of m columns, where e is a unit's sum within the slice.
 

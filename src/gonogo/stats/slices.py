@@ -108,7 +108,7 @@ class Arm:
     ranked: RankedRows | None  # None where no figure of a ranking is asked for
     losses: dict[str, Array]  # name → (n,)
     centres: dict[str, float]  # name → the mean loss of the whole table
-    powers: Array  # (n, 2 + 2 · losses): 1, y, then each loss about its centre and its square; (0, …) where sums alone will not do
+    centred: Array  # (n, losses): each loss about its centre; without rows where sums alone will not do
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,15 +192,13 @@ def _arm(rows: Rows, score: Array, metrics: tuple[str, ...], *, is_plain: bool) 
         require_probabilities(score)
     losses = {name: loss(rows.y, score) for name, loss in asked.items()}
     centres = {name: float(loss.mean()) if len(loss) else 0.0 for name, loss in losses.items()}
-    powers = np.ones((rows.n if is_plain else 0, 2 + 2 * len(losses)))
+    centred = np.empty((rows.n if is_plain else 0, len(losses)))
     if is_plain:
-        powers[:, 1] = rows.y
-        for i, (name, loss) in enumerate(losses.items(), start=1):
-            np.subtract(loss, centres[name], out=powers[:, 2 * i])
-            np.square(powers[:, 2 * i], out=powers[:, 2 * i + 1])
+        for i, (name, loss) in enumerate(losses.items()):
+            np.subtract(loss, centres[name], out=centred[:, i])
     is_ranked = any(METRICS[name].is_ranking for name in metrics)
     ranked = rank_rows(rows.y, score, rows.weight) if is_ranked else None
-    return Arm(ranked=ranked, losses=losses, centres=centres, powers=powers)
+    return Arm(ranked=ranked, losses=losses, centres=centres, centred=centred)
 
 
 def _whole(n: int) -> Cut:
@@ -217,11 +215,11 @@ def measure_cut(table: Table, cut: Cut) -> Sliced:
 
 def _of_sums(table: Table, cut: Cut) -> Sliced:
     """Rows of no weight and no unit, of one model: no row's influence is needed."""
-    from gonogo.stats.kernels_slices import sums_by_slice
+    from gonogo.stats.kernels_slices import moments_by_slice
 
     arm = table.arms[Of.CHALLENGER]
-    sums = sums_by_slice(arm.powers, cut.code, len(cut.labels))
-    n_rows, positives = sums[:, 0].astype(np.int64), sums[:, 1].astype(np.int64)
+    sums = moments_by_slice(arm.centred, cut.code, len(cut.labels))
+    n_rows, positives = sums[:, 0].astype(np.int64), np.bincount(cut.code[table.positives], minlength=len(cut.labels))
     found = _plain_losses(arm, sums)
     if arm.ranked is not None:
         found |= _plain_rankings(arm.ranked, cut, n_rows)
@@ -239,8 +237,8 @@ def _plain_losses(arm: Arm, sums: Array) -> dict[str, Measured]:
     """The squares are taken about the mean of the whole table, so that a loss that hardly varies is not lost in its own size."""
     n, found = sums[:, 0], {}
     with np.errstate(divide="ignore", invalid="ignore"):
-        for i, (name, centre) in enumerate(arm.centres.items(), start=1):
-            first, second = sums[:, 2 * i], sums[:, 2 * i + 1]
+        for i, (name, centre) in enumerate(arm.centres.items()):
+            first, second = sums[:, 1 + 2 * i], sums[:, 2 + 2 * i]
             squares = np.maximum(second - first * first / n, 0.0) / n**2
             found[name] = Measured(value=centre + first / n, squares=squares, fourths=np.zeros(len(n)))
     return found

@@ -53,6 +53,12 @@ def sums_by_slice(value: Array, code: NDArray[np.int16], n_slices: int) -> Array
     return np.stack([np.bincount(code, weights=column, minlength=n_slices) for column in value.T], axis=1)
 
 
+def moments_by_slice(value: Array, code: NDArray[np.int16], n_slices: int) -> Array:
+    """Rows, Σ v and Σ v² by slice."""
+    powers = [np.ones(len(code)), *(power for column in value.T for power in (column, column**2))]
+    return sums_by_slice(np.stack(powers, axis=1), code, n_slices)
+
+
 def powers_by_unit(value: Array, weight: Array, code: NDArray[np.int16], row: IntArray, start: IntArray, n_slices: int) -> Array:
     """Units with weight, Σ e² and Σ e⁴ of each column, through the matrix of slices × units that the kernel never makes."""
     unit = np.empty(len(row), dtype=np.int64)
