@@ -200,10 +200,10 @@ def _changes(arms: list[_Arm], contract: Contract) -> Iterator[Estimate]:
     if len(arms) < 2:
         return
     ours, theirs = arms
-    ms = tuple(np.array(arm.wall_ns, dtype=np.float64) * 1e-6 for arm in arms)
+    after, before = (np.array(arm.wall_ns, dtype=np.float64) * 1e-6 for arm in arms)
     n, change = len(ours.wall_ns), Of.DIFFERENCE
     for name, share in LATENCIES:
-        yield _estimate(name, change, "ms", "lower", n, lambda share=share: quantile_difference(*ms, share))  # type: ignore[misc]
+        yield _estimate(name, change, "ms", "lower", n, lambda share=share: quantile_difference(after, before, share))  # type: ignore[misc]
     yield _estimate("cost_per_1000", change, "usd", "lower", n, lambda: _cost_difference(ours, theirs, contract))
     batches = len(ours.batch_wall_ns)
     yield _estimate(

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gonogo.stats.scientific import special
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -117,7 +119,7 @@ def _running(cell: IntArray, weight: Array, n: int, before: Array) -> Array:
 
 def _wilson(value: Array, spread: Array, independent: Array, n_units: IntArray, kish: Array, level: float) -> Shares:
     """`clustered.wilson` of many shares; the effective size is at most that of independent rows."""
-    from scipy.special import stdtrit
+    stdtrit = special().stdtrit
 
     variance = value * (1 - value)
     within = variance > 0

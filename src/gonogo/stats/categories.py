@@ -12,6 +12,7 @@ from gonogo.stats.clustered import ratio_of_sums
 from gonogo.stats.distributions import t_tail
 from gonogo.stats.figure import Figure
 from gonogo.stats.refusals import NotFinite, Undefined
+from gonogo.stats.scientific import special, tests
 from gonogo.stats.two_samples import (
     Outcome,
     Pair,
@@ -157,7 +158,7 @@ def _codes_of_objects(a: NDArray[Any], b: NDArray[Any]) -> tuple[IntArray, IntAr
 
 
 def _chi_square(pair: Pair, n_categories: int, level: float) -> Outcome:
-    from scipy.special import chdtrc
+    chdtrc = special().chdtrc
 
     _require_known(pair)
     table = _pooled(*(np.bincount(side.values.astype(np.int64), minlength=n_categories) for side in (pair.a, pair.b)))
@@ -195,7 +196,7 @@ def _chi_square(pair: Pair, n_categories: int, level: float) -> Outcome:
 def _p_of_chi_square(statistic: float, df: int, pair: Pair, chdtrc: Any) -> float:
     if pair.a.unit is None:
         return float(chdtrc(df, statistic))
-    from scipy.special import fdtrc
+    fdtrc = special().fdtrc
 
     # The design effect is itself estimated, from as many units: F instead of chi-square (Rao & Thomas 1987).
     return float(fdtrc(df, df * (min(pair.a.n_units, pair.b.n_units) - 1), statistic / df))
@@ -313,7 +314,7 @@ def _odds_ratio(yes_a: int, n_a: int, yes_b: int, n_b: int) -> float:
 
 
 def _p_of_shares(pair: Pair, difference: float) -> float:
-    from scipy.stats import fisher_exact
+    fisher_exact = tests().fisher_exact
 
     if pair.a.unit is None:
         yes_a, yes_b = _yes(pair.a), _yes(pair.b)

@@ -18,6 +18,7 @@ import numpy as np
 from gonogo.stats.features import Features, concluded_of, features_of
 from gonogo.stats.ranks import superiority_test
 from gonogo.stats.refusals import TooFewUnits
+from gonogo.stats.scientific import special
 from gonogo.stats.two_samples import Outcome, joint_codes, pair_of
 from gonogo.types.evidence import Tested
 
@@ -144,7 +145,7 @@ def _learnt_terms(a: Array, b: Array) -> Terms:
 
 def _bend(column: Array) -> tuple[Array, Array]:
     """Distinct pooled quantiles, and the normal value of the share of rows below each, half of those that equal it among them."""
-    from scipy.special import ndtri
+    ndtri = special().ndtri
 
     known = np.sort(column[~np.isnan(column)])
     if not len(known):

@@ -14,6 +14,7 @@ import numpy as np
 from gonogo.stats.along import Shares, shares_along
 from gonogo.stats.clustered import wilson
 from gonogo.stats.promises import Promise, least_rows
+from gonogo.stats.scientific import special
 from gonogo.stats.tolerance import least_for_tolerance
 from gonogo.types.evidence import Interval
 
@@ -141,7 +142,7 @@ def _days_along(rows: Falling, day: IntArray, promise: Promise, numbers: IntArra
 
 
 def _days_within(rows: Falling, promise: Promise, rate: Array) -> Array:
-    from scipy.special import pdtr
+    pdtr = special().pdtr
 
     assert rows.rows_per_day is not None
     return np.asarray(pdtr(np.floor(promise.limit), rate * rows.rows_per_day))

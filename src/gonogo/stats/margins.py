@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 
-from gonogo.stats.distributions import t_quantile
+from gonogo.stats.distributions import t_quantile, t_tail
 from gonogo.types.evidence import Estimate, Tested
 
 
@@ -77,9 +77,7 @@ def _statistic(difference: Estimate, limit: float) -> float | None:
 
 def _beyond(t: float, difference: Estimate) -> float:
     """The probability that Student's t with G − 1 degrees of freedom exceeds t."""
-    from scipy.special import stdtr
-
-    return float(stdtr(difference.n_units - 1, -t))
+    return t_tail(t, difference.n_units - 1)
 
 
 def _tested(difference: Estimate, *, test: str, null: str, statistic: float | None, p: float | None) -> Tested:

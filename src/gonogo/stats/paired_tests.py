@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gonogo.stats.clustered import paired_difference
-from gonogo.stats.distributions import normal_quantile
+from gonogo.stats.distributions import binomial_cdf, normal_quantile
 from gonogo.stats.estimates import Rows, estimated, rows_of
 from gonogo.stats.figure import Figure
 from gonogo.stats.linearised import RowLoss, compared, options_of
 from gonogo.stats.randomisation import share_of_flips
 from gonogo.stats.refusals import NoSpread, NotFinite, TooFewUnits
+from gonogo.stats.scientific import tests
 from gonogo.types.evidence import Estimate, Interval, Of, Tested, UnitScores
 
 if TYPE_CHECKING:
@@ -170,16 +171,11 @@ def _bonett_price(only_ours: int, only_theirs: int, n: int, level: float) -> Fig
 
 
 def _mid_p(fewer: int, n: int) -> float:
-    from scipy.special import bdtr
-
-    below = float(bdtr(fewer - 1, n, 0.5)) if fewer else 0.0
-    return min(1.0, below + float(bdtr(fewer, n, 0.5)))
+    return min(1.0, binomial_cdf(fewer - 1, n, 0.5) + binomial_cdf(fewer, n, 0.5))
 
 
 def _exact_p(fewer: int, n: int) -> float:
-    from scipy.special import bdtr
-
-    return min(1.0, 2 * float(bdtr(fewer, n, 0.5)))
+    return min(1.0, 2 * binomial_cdf(fewer, n, 0.5))
 
 
 # ── Wilcoxon ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -195,7 +191,7 @@ def _differences_by_unit(rows: Rows, ours: Array, theirs: Array) -> Array:
 
 
 def _signed_ranks(name: str, better: str, measured_in: str, differences: Callable[[], Array], rows: Rows, level: float) -> Tested:
-    from scipy.stats import wilcoxon as signed_rank
+    signed_rank = tests().wilcoxon
 
     test, null = "Wilcoxon signed rank, on the units' means", "the units' differences are symmetric about 0"
     found: list[Array] = []

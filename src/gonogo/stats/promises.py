@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gonogo.stats.along import shares_along
+from gonogo.stats.scientific import special
 from gonogo.stats.tolerance import first_rank, least_for_tolerance, proven_in_sequence, proven_ranks, ranks_to_test, tolerance_rank
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def keeping(promise: Promise, rows: Falling, delta: float) -> Mask:
 
 def most_alert_rate(promise: Promise, rows_per_day: float) -> float:
     """The share of rows that may be called so that a Poisson number of alerts keeps within the limit on that share of days."""
-    from scipy.special import pdtri
+    pdtri = special().pdtri
 
     return min(1.0, float(pdtri(math.floor(promise.limit), promise.on_days)) / rows_per_day)
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gonogo.stats.scientific import special
+
 if TYPE_CHECKING:
     from gonogo.types.evidence import Array
 
@@ -68,7 +70,7 @@ def _steps(weights: Array, times: int, step: float) -> int:
 
 
 def _leading(x: float, weights: Array, times: int) -> float:
-    from scipy.special import gammaincc
+    gammaincc = special().gammaincc
 
     is_largest = weights > 1 - 1e-9
     repeats = times * int(is_largest.sum())

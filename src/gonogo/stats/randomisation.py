@@ -24,6 +24,7 @@ from gonogo.stats.figure import Figure
 from gonogo.stats.linearised import Compared, Model, Options, RowLoss, Sums, compared, options_of
 from gonogo.stats.refusals import Undefined
 from gonogo.stats.resampling import percentile_interval, unit_draws
+from gonogo.stats.scientific import tests
 from gonogo.types.evidence import Estimate, Of, Tested
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ def _exchanged_sums(pair: Pair, ours: Sums, theirs: Sums) -> tuple[Callable[[Fli
 
 def _exchanged_ranks(figure: Compared, options: Options, pair: Pair) -> Callable[[Flips], Array]:
     """The difference of two rankings under flips. Both models' rows stand in one ranking; a flip says which of a row's two counts."""
-    from scipy.stats import rankdata
+    rankdata = tests().rankdata
 
     assert figure.prepare is not None, figure.name
     rows = pair.rows

@@ -18,6 +18,7 @@ from gonogo.stats.distributions import normal_cdf, normal_quantile, t_quantile, 
 from gonogo.stats.estimates import as_floats
 from gonogo.stats.figure import Figure
 from gonogo.stats.refusals import NoSpread, TooFewUnits
+from gonogo.stats.scientific import special, tests
 from gonogo.stats.two_samples import (
     Outcome,
     Pair,
@@ -238,7 +239,7 @@ def superiority(counts: Tally, *, level: float = 0.95) -> tuple[Figure, Spread]:
 
 def distance_interval(distance: float, n_a: float, n_b: float, *, level: float) -> Interval:
     """The interval of D between independent samples: it holds D with at least that probability."""
-    from scipy.special import kolmogi
+    kolmogi = special().kolmogi
 
     tail, scale = (1 - level) / 2, math.sqrt(1 / n_a + 1 / n_b)
     return Interval(
@@ -298,7 +299,7 @@ def _p_of_u(u: float, counts: Tally) -> float:
     n_a, n_b = counts.n_a, counts.n_b
     has_ties = counts.n_values < n_a + n_b
     if min(n_a, n_b) <= _EXACT_SIDE and max(n_a, n_b) <= _EXACT_OTHER and not has_ties:
-        from scipy.stats import mannwhitneyu
+        mannwhitneyu = tests().mannwhitneyu
 
         return float(mannwhitneyu(*_as_ranks(counts), method="exact").pvalue)
     n = n_a + n_b
@@ -336,12 +337,12 @@ def _p_of_distance(distance: float, counts: Tally) -> float:
     if max(n_a, n_b) <= _EXACT_ROWS:
         import warnings
 
-        from scipy.stats import ks_2samp
+        ks_2samp = tests().ks_2samp
 
         with warnings.catch_warnings():  # SciPy warns where the exact count overflows, and then gives the limit
             warnings.simplefilter("ignore", RuntimeWarning)
             return float(ks_2samp(*_as_ranks(counts)).pvalue)
-    from scipy.stats import kstwo
+    kstwo = tests().kstwo
 
     return float(kstwo.sf(distance, round(n_a * n_b / (n_a + n_b))))
 

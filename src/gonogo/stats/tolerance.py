@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gonogo.stats.scientific import special
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -37,7 +39,7 @@ def tolerance_rank(n: int, share: float, delta: float) -> int:
     >>> tolerance_rank(58, 0.05, 0.05), tolerance_rank(59, 0.05, 0.05)
     (0, 1)
     """
-    from scipy.special import bdtr
+    bdtr = special().bdtr
 
     low, high = 0, n + 1  # P(Bin < r) ≤ delta holds at `low` and fails at `high`
     while high - low > 1:
@@ -64,7 +66,7 @@ def first_rank(precision: float, delta: float) -> int:
     >>> first_rank(0.6, 0.05)
     48
     """
-    from scipy.special import bdtrc
+    bdtrc = special().bdtrc
 
     odds = _STRONG * precision / (1 - precision)
     needed = 1  # positives of k rows that prove it; one more row needs at most one more of them
@@ -112,7 +114,7 @@ def proven_ranks(called: IntArray, true: IntArray, precision: float, delta: floa
 
     called, true: (k,) rows called and positives among them, in the order of the sequence. The test is the exact binomial's.
     """
-    from scipy.special import bdtrc
+    bdtrc = special().bdtrc
 
     passed, size = 0, 256
     # In growing pieces: most sequences end early, and then nothing beyond is computed.
