@@ -167,6 +167,8 @@ def v_by_unit(rng):
 
 TESTS = (
     level("Welch, exponential, 60 and 200 rows", "Welch's t", rejected(welch, exponential, 60, 200)),
+    # Known to reject too often: means of so few rows so skewed are not yet normal. Kept, so that the page says so.
+    level("Welch, skewed, 60 and 200 rows", "Welch's t", rejected(welch, skewed, 60, 200)),
     level("Welch, skewed, 400 and 800 rows", "Welch's t", rejected(welch, skewed, 400, 800)),
     level("Welch, 20 and 20 units of 1 to 19 rows", "clustered by unit", rejected_by_unit(welch, normal, 20, 20)),
     level("Welch, the same 30 units on both sides", "clustered by unit", rejected_by_unit(welch, normal, 30, 30, shared=True)),
