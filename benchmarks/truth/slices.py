@@ -12,8 +12,8 @@ import numpy as np
 from benchmarks.truth.claims import Claim
 
 from gonogo.stats.slice_gaps import gap
+from gonogo.stats.slice_search import worst_slices
 from gonogo.stats.slices import by_slice
-from gonogo.stats.worst_slices import worst_slices
 from gonogo.types.evidence import Of
 
 COVERED, COVERED_AT_50 = (0.93, 0.97), (0.92, 0.98)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gonogo.stats.slice_columns import MOST_SLICES, Categories
-from gonogo.stats.worst_slices import WorstSlices, worst_slices
+from gonogo.stats.slice_search import WorstSlices, worst_slices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -110,7 +110,7 @@ QUESTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "For whom does it work, and for whom not?": {
         "by_slice": "slices",
-        "worst_slices": "worst_slices",
+        "worst_slices": "slice_search",
         "gap": "slice_gaps",
     },
     "Do two populations differ?": {

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gonogo.stats.worst_slices import worst_slices
+from gonogo.stats.slice_search import worst_slices
 
 
 def world(n=6000, seed=0):
