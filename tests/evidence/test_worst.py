@@ -8,7 +8,7 @@ import pytest
 
 from gonogo.evidence.page import render
 from gonogo.evidence.worst import find_worst
-from gonogo.stats.worst_slices import worst_slices
+from gonogo.stats.slice_search import worst_slices
 from tests.evidence import page_worlds
 from tests.evidence.small import CONTRACT
 from tests.evidence.test_measure import FAMILY, _world

@@ -185,11 +185,20 @@ def _is_near(edges: Array, wanted: Array, looked_at: Array) -> bool:
 
 
 def _bin_labels(name: str, edges: Array) -> tuple[str, ...]:
-    said = [_number(edge) for edge in edges.tolist()]
-    if not said:
+    if not len(edges):
         return (f"{name}=any",)
+    said = _told_apart(edges.tolist())
     between = (f"[{low}, {high})" for low, high in itertools.pairwise(said))
     return tuple(f"{name}={words}" for words in (f"below {said[0]}", *between, f"{said[-1]} or more"))
+
+
+def _told_apart(edges: list[float]) -> list[str]:
+    """As few digits as tell them apart, four at least: a reader of 0.2917 does not miss that it is 7/24."""
+    for digits in range(4, 16):
+        said = [f"{edge:.{digits}g}" if abs(edge) < 10**digits else _number(edge) for edge in edges]
+        if len(set(said)) == len(said):
+            return said
+    return [_number(edge) for edge in edges]
 
 
 def _number(value: Any) -> str:
