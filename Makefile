@@ -19,6 +19,8 @@ test: .venv/dev.stamp           ## lint, types, floors, tests and the snippets o
 
 proof: .venv/dev.stamp          ## the longer proofs: simulations, kills, generated cases
 	$(BIN)/pytest -n 2 -m slow $(FLAGS)
+	$(BIN)/python -m benchmarks.truth.run --worlds 2000
+	$(BIN)/python -m benchmarks.truth.page
 	$(BIN)/python benchmarks/interval_coverage.py
 
 bench: .venv/dev.stamp          ## every figure beside its peer, in one interleaved run

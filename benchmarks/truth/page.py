@@ -23,9 +23,12 @@ TITLES = {
 INTRO = """# What was simulated
 
 Every interval, test and promise of `gonogo.stats` was tried in worlds whose truth is known. A row says which world, what is claimed, and
-what was found: the share of worlds in which {means}, with the simulation's own 95 % interval. Where the data could not give the
-figure the statistic refused; those worlds are counted apart. **holds** means that the share lies in the claimed band; *nearly* that it lies
-outside by less than two standard errors of the simulation; what does not hold is printed in bold, and stays here until it does.
+what was found, with the simulation's own 95 % interval. Where the data could not give the figure the statistic refused; those worlds are
+counted apart. **holds** means that the share lies in the claimed band; *nearly* that it lies outside by less than two standard errors of
+the simulation; what does not hold is printed in bold, and stays here until it does. A band that ends at 1 belongs to an interval that is
+wide on purpose, such as that of a calibration error near its true 0, where only one end can miss.
+
+What is counted: {means}.
 
 This page is generated: `.venv/bin/python -m benchmarks.truth.run --worlds 2000` simulates, `.venv/bin/python -m benchmarks.truth.page`
 writes. `make proof` does both. A short version of the same worlds runs with the tests.
