@@ -66,7 +66,7 @@ FAMILY = Family(
     baseline="",
     load=lambda folder: None,
     checks=lambda examples, inputs: (),
-    curves=lambda ours, theirs, outcomes: (Curve(name="c", title="A curve.", x_label="x", y_label="y", series=()),),
+    curves=lambda ours, theirs, outcomes, cost: (Curve(name="c", title="A curve.", x_label="x", y_label="y", series=()),),
 )
 
 

@@ -110,7 +110,7 @@ def measure(
         n_rows=rows.outcomes.num_rows,
         n_units=rows.n_units,
         estimates=tuple(estimates),
-        curves=family.curves(challenger, champion, examples.outcomes) if family.curves and rows.n_units else (),
+        curves=family.curves(challenger, champion, examples.outcomes, contract.cost) if family.curves and rows.n_units else (),
         effects=effects,
         worst=worst.found if worst else (),
         searched=worst.searched if worst else 0,

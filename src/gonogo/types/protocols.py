@@ -123,7 +123,7 @@ class Family:
     load: Callable[[Path], Model]  # the codec: reads what any of its models saved
     checks: Callable[[Examples, tuple[Input, ...]], tuple[Finding, ...]]  # findings on a train table; raises OutcomeRefused
     refine: Callable[[Model, Examples, int], Refined] | None = None  # (model, validate, seed)
-    curves: Callable[[Table, Table, Table], tuple[Curve, ...]] | None = None  # (challenger, champion, outcomes) → plots
+    curves: Callable[[Table, Table, Table, Cost], tuple[Curve, ...]] | None = None  # (challenger, champion, outcomes, prices) → plots
     priced: Callable[[Cost], tuple[Metric, ...]] | None = None  # what the contract's costs make measurable: the cost of a decision
     words: Mapping[str, str] = field(default_factory=dict)  # metric → a sentence for a stakeholder
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from gonogo.families.tabular.curves import curves
+from gonogo.types.contract import Cost
 from gonogo.types.evidence import Curve
 from gonogo.types.record import canonical
 
@@ -13,15 +15,16 @@ RNG = np.random.default_rng(0)
 N = 5000
 P = RNG.random(N)
 Y = (RNG.random(N) < P).astype(np.int64)
+COST = Cost(false_positive_usd=1.0, false_negative_usd=3.0, machine_usd_per_hour=0.0)
 OUTCOMES = pa.table({"unit": np.arange(N) // 50, "decided_at": np.arange(N), "y": Y})
 
 
-def drawn() -> dict[str, Curve]:
-    return {curve.name: curve for curve in curves(pa.table({"p": P}), pa.table({"p": np.full(N, 0.5)}), OUTCOMES)}
+def drawn(cost: Cost = COST) -> dict[str, Curve]:
+    return {curve.name: curve for curve in curves(pa.table({"p": P}), pa.table({"p": np.full(N, 0.5)}), OUTCOMES, cost)}
 
 
-def test_there_are_five_plots_of_both_models() -> None:
-    assert list(drawn()) == ["reliability", "roc", "precision_recall", "lift", "scores"]
+def test_there_are_six_plots_of_both_models() -> None:
+    assert list(drawn()) == ["reliability", "roc", "precision_recall", "lift", "cost_by_threshold", "scores"]
     assert [series.name for series in drawn()["lift"].series] == ["challenger", "champion"]
 
 
@@ -40,6 +43,18 @@ def test_the_better_model_finds_more_in_the_same_share() -> None:
     challenger = drawn()["lift"].series[0].points
     assert all(point.y >= point.x - 1e-9 for point in challenger)
     assert (challenger[-1].x, challenger[-1].y) == (1.0, 1.0)
+
+
+def test_an_honest_model_is_cheapest_where_the_prices_say() -> None:
+    points = drawn()["cost_by_threshold"].series[0].points
+    assert min(points, key=lambda point: point.y).x == pytest.approx(0.25, abs=0.06)
+    assert points[0].y == pytest.approx(np.mean(Y == 0))  # to act on every row raises every alarm
+    by_hand = np.mean((P >= points[20].x) & (Y == 0)) + 3 * np.mean((P < points[20].x) & (Y == 1))
+    assert points[20].y == pytest.approx(by_hand)
+
+
+def test_where_a_mistake_is_free_no_threshold_is_drawn() -> None:
+    assert "cost_by_threshold" not in drawn(Cost(false_positive_usd=0.0, false_negative_usd=3.0, machine_usd_per_hour=0.0))
 
 
 def test_the_histogram_holds_every_row() -> None:

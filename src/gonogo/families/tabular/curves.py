@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gonogo.families.tabular.outcome import read_outcome, read_probability, read_unit
+from gonogo.families.tabular.priced import best_threshold
 from gonogo.stats.discrimination import operating_points, precision_recall_points, roc_points
 from gonogo.stats.reliability_diagram import reliability_bins
 from gonogo.types.evidence import Curve, Point, Series
@@ -14,6 +15,7 @@ from gonogo.types.evidence import Curve, Point, Series
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from gonogo.types.contract import Cost
     from gonogo.types.evidence import Array, IntArray
 
 N_BINS = 12  # of the reliability diagram
@@ -21,8 +23,8 @@ N_POINTS = 80  # of a line
 N_BARS = 20  # of the histogram
 
 
-def curves(challenger: pa.Table, champion: pa.Table, outcomes: pa.Table) -> tuple[Curve, ...]:
-    """Reliability, ROC, precision and recall, the share of positives found, and the spread of the probabilities."""
+def curves(challenger: pa.Table, champion: pa.Table, outcomes: pa.Table, cost: Cost) -> tuple[Curve, ...]:
+    """Reliability, ROC, precision and recall, positives found, what each threshold costs, and the spread of the probabilities."""
     y, unit = read_outcome(outcomes), read_unit(outcomes)
     both = {"challenger": read_probability(challenger), "champion": read_probability(champion)}
     if len(y) == 0:
@@ -60,6 +62,7 @@ def curves(challenger: pa.Table, champion: pa.Table, outcomes: pa.Table) -> tupl
             series=tuple(_series(name, _gains(y, p)) for name, p in both.items()),
             diagonal=True,
         ),
+        *_cost_curves(both, y, cost),
         Curve(
             name="scores",
             title="Which probabilities does the challenger give?",
@@ -89,6 +92,32 @@ def reliability_series(name: str, y: Array, p: Array, unit: IntArray) -> Series:
             for one in reliability_bins(y, p, unit, n_bins=N_BINS)
         ),
     )
+
+
+def _cost_curves(both: dict[str, Array], y: Array, cost: Cost) -> tuple[Curve, ...]:
+    """What a decision costs for each threshold; nothing where a mistake costs nothing, for then no threshold is better than another."""
+    threshold = best_threshold(cost)
+    if threshold is None:
+        return ()
+    return (
+        Curve(
+            name="cost_by_threshold",
+            title=f"What does a decision cost, by the probability from which on one acts? An honest one is cheapest from {threshold:.3g} on",
+            x_label="probability from which on one acts",
+            y_label="USD per decision",
+            series=tuple(_series(name, _costs(y, p, cost)) for name, p in both.items()),
+        ),
+    )
+
+
+def _costs(y: Array, p: Array, cost: Cost) -> tuple[tuple[float, float], ...]:
+    """(threshold, USD per row) over even steps of probability."""
+    threshold = np.linspace(0, 1, N_POINTS + 1)
+    positives, negatives = np.sort(p[y > 0]), np.sort(p[y == 0])
+    missed = np.searchsorted(positives, threshold, side="left")
+    alarms = len(negatives) - np.searchsorted(negatives, threshold, side="left")
+    paid = (cost.false_positive_usd * alarms + cost.false_negative_usd * missed) / len(y)
+    return tuple(zip(threshold.tolist(), paid.tolist(), strict=True))
 
 
 def _gains(y: Array, p: Array) -> tuple[tuple[float, float], ...]:

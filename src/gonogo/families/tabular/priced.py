@@ -52,10 +52,9 @@ def priced(cost: Cost) -> tuple[Metric, ...]:
 
     None where a mistake costs nothing: always, or never, to act is then best, whatever the model says.
     """
-    alarm, miss = cost.false_positive_usd, cost.false_negative_usd
-    if alarm <= 0 or miss <= 0:
+    alarm, miss, threshold = cost.false_positive_usd, cost.false_negative_usd, best_threshold(cost)
+    if threshold is None:
         return ()
-    threshold = alarm / (alarm + miss)
 
     def paid(y: Array, called: Array) -> tuple[Array, Array]:
         return np.maximum(_NOTHING, alarm * called * (1 - y) + miss * (1 - called) * y), np.ones(len(y))
@@ -66,6 +65,12 @@ def priced(cost: Cost) -> tuple[Metric, ...]:
         AtThreshold(name="recall", measured_in="", better="higher", threshold=threshold, counted=_recall),
         AtThreshold(name="alert_rate", measured_in="", better="lower", threshold=threshold, counted=_alert_rate),
     )
+
+
+def best_threshold(cost: Cost) -> float | None:
+    """From which probability on to act, if it means what it says; None where a mistake costs nothing."""
+    alarm, miss = cost.false_positive_usd, cost.false_negative_usd
+    return alarm / (alarm + miss) if alarm > 0 and miss > 0 else None
 
 
 def _precision(y: Array, called: Array) -> tuple[Array, Array]:
