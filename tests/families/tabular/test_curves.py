@@ -49,7 +49,8 @@ def test_an_honest_model_is_cheapest_where_the_prices_say() -> None:
     points = drawn()["cost_by_threshold"].series[0].points
     assert min(points, key=lambda point: point.y).x == pytest.approx(0.25, abs=0.06)
     assert points[0].y == pytest.approx(np.mean(Y == 0))  # to act on every row raises every alarm
-    by_hand = np.mean((P >= points[20].x) & (Y == 0)) + 3 * np.mean((P < points[20].x) & (Y == 1))
+    acted = points[20].x <= P
+    by_hand = np.mean(acted & (Y == 0)) + 3 * np.mean(~acted & (Y == 1))
     assert points[20].y == pytest.approx(by_hand)
 
 
@@ -67,9 +68,9 @@ def test_the_plots_have_a_canonical_form_and_repeat() -> None:
 
 def test_one_class_leaves_out_what_it_cannot_show() -> None:
     outcomes = OUTCOMES.set_column(2, "y", pa.array(np.zeros(N, dtype=np.int64)))
-    by_name = {curve.name: curve for curve in curves(pa.table({"p": P}), pa.table({"p": P}), outcomes)}
+    by_name = {curve.name: curve for curve in curves(pa.table({"p": P}), pa.table({"p": P}), outcomes, COST)}
     assert all(series.points == () for name in ("roc", "precision_recall", "lift") for series in by_name[name].series)
 
 
 def test_no_rows_give_no_plots() -> None:
-    assert curves(pa.table({"p": P[:0]}), pa.table({"p": P[:0]}), OUTCOMES.slice(0, 0)) == ()
+    assert curves(pa.table({"p": P[:0]}), pa.table({"p": P[:0]}), OUTCOMES.slice(0, 0), COST) == ()

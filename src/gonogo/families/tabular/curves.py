@@ -102,7 +102,7 @@ def _cost_curves(both: dict[str, Array], y: Array, cost: Cost) -> tuple[Curve, .
     return (
         Curve(
             name="cost_by_threshold",
-            title=f"What does a decision cost, by the probability from which on one acts? An honest one is cheapest from {threshold:.3g} on",
+            title=f"What does a decision cost, from which probability on one acts? Honest ones are cheapest at {threshold:.3g}",
             x_label="probability from which on one acts",
             y_label="USD per decision",
             series=tuple(_series(name, _costs(y, p, cost)) for name, p in both.items()),
