@@ -17,9 +17,11 @@ from gonogo.stats.refusals import NotFinite, Refused
 from gonogo.types.evidence import Estimate, Of
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from gonogo.types.evidence import Array, IntArray
+
+_SPREAD = 4  # integer units that span at most so many times the rows are looked up in a table; wider ones are sorted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,10 +81,39 @@ def unit_codes(unit: ArrayLike | None, n: int) -> tuple[IntArray | None, int]:
     given = np.asarray(unit)
     if given.shape != (n,):
         raise ValueError(f"unit has the shape {given.shape} for {n:,} rows")
-    if given.dtype.kind == "f" and np.isnan(given).any():
-        raise ValueError("a unit is NaN: whose row it is must be known")
+    if given.dtype.kind in "fcmM" and (np.isnat(given) if given.dtype.kind in "mM" else np.isnan(given)).any():
+        raise ValueError("a unit is NaN or NaT: whose row it is must be known")
+    if given.dtype.kind == "O":
+        return _codes_of_objects(given)
+    if given.dtype.kind in "iu" and n and int(given.max()) - int(given.min()) <= _SPREAD * n:
+        return _codes_of_near_integers(given)
     values, codes = np.unique(given, return_inverse=True)
     return codes.astype(np.int64, copy=False), len(values)
+
+
+def _codes_of_near_integers(given: NDArray[Any]) -> tuple[IntArray, int]:
+    """By a table of which integers are there: no sort."""
+    low = given.min()
+    # Signed ones are widened first: 127 − (−128) is no int8. Of unsigned ones, and of int64 so near each other, no difference overflows.
+    place = given - low if given.dtype.kind == "u" else given.astype(np.int64, copy=False) - np.int64(low)
+    place = place.astype(np.int64, copy=False)
+    is_there = np.zeros(int(place.max()) + 1, dtype=np.bool_)
+    is_there[place] = True
+    code = np.cumsum(is_there, dtype=np.int64) - 1
+    return code[place], int(code[-1]) + 1
+
+
+def _codes_of_objects(given: NDArray[Any]) -> tuple[IntArray, int]:
+    """By a dictionary: only distinct ones are sorted. Raises ValueError for a missing one, and for kinds that have no common order."""
+    labels = given.tolist()
+    try:
+        distinct = set(labels)
+        if None in distinct or any(label != label for label in distinct):
+            raise ValueError("a unit is missing (None or NaN): whose row it is must be known")
+        number = {label: code for code, label in enumerate(sorted(distinct))}
+    except TypeError as error:
+        raise ValueError(f"the units are of kinds that do not compare: {error}") from None
+    return np.fromiter((number[label] for label in labels), dtype=np.int64, count=len(labels)), len(number)
 
 
 def require_level(level: float) -> None:
