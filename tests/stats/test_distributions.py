@@ -1,6 +1,7 @@
 import pytest
 from scipy import stats
 
+from gonogo.stats import distributions
 from gonogo.stats.distributions import binomial_cdf, incomplete_beta, normal_cdf, normal_quantile, t_quantile
 
 
@@ -8,6 +9,26 @@ from gonogo.stats.distributions import binomial_cdf, incomplete_beta, normal_cdf
 @pytest.mark.parametrize("probability", [1e-6, 0.025, 0.4, 0.5, 0.6, 0.9, 0.975, 0.9995])
 def test_t_quantiles_equal_scipy(df, probability):
     assert t_quantile(probability, df) == pytest.approx(stats.t.ppf(probability, df), rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("df", [0.5, 1.5, 4.25, 19, 250, 4999])
+@pytest.mark.parametrize("probability", [1e-12, 1e-3, 0.3, 0.49, 0.8, 1 - 1e-7])
+def test_t_quantiles_equal_scipy_to_ten_digits(df, probability):
+    assert t_quantile(probability, df) == pytest.approx(stats.t.ppf(probability, df), rel=1e-10)
+
+
+@pytest.mark.parametrize("df", [1, 4, 199, 99_999])
+def test_a_t_quantile_near_the_middle_keeps_its_digits(df):
+    assert t_quantile(0.5 + 2.0**-30, df) == pytest.approx(2.0**-30 / stats.t.pdf(0, df), rel=1e-10)
+
+
+@pytest.mark.parametrize("df", [3, 29, 999.5, 50_000])
+@pytest.mark.parametrize("probability", [0.005, 0.6, 0.975, 0.9995])
+def test_a_t_quantile_is_found_in_few_steps(df, probability, monkeypatch):
+    asked = []
+    monkeypatch.setattr(distributions, "incomplete_beta", lambda *args: asked.append(args) or incomplete_beta(*args))
+    t_quantile.__wrapped__(probability, df)
+    assert len(asked) <= 6
 
 
 @pytest.mark.parametrize("n", [1, 10, 367, 5000])

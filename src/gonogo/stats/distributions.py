@@ -32,7 +32,7 @@ def normal_cdf(value: float) -> float:
 def t_quantile(probability: float, df: float) -> float:
     """The value below which Student's t with `df` degrees of freedom falls with that probability.
 
-    0 < probability < 1; df > 0. Inverts the incomplete beta function (DLMF 8.17) by Newton's method, exact to its rounding, and is remembered.
+    0 < probability < 1; df > 0. Inverts the incomplete beta function (DLMF 8.17) by Newton's method, exact to its rounding; remembered.
 
     >>> round(t_quantile(0.975, 29), 6)
     2.04523
