@@ -187,3 +187,23 @@ def test_wrong_calls_are_value_errors():
 @pytest.mark.parametrize("number", [1, 3])
 def test_intervals_hold_the_truth(number):
     assert simulate("classes", number, worlds=200).holds
+
+
+@pytest.mark.parametrize("figure", [stats.accuracy, stats.macro_f1, stats.micro_f1, stats.one_vs_rest_auc])
+def test_a_score_that_is_nan_is_refused_and_not_taken_for_the_highest(figure):
+    y, score = np.tile([0, 1, 2], 60), np.random.default_rng(0).dirichlet([1, 1, 1], 180)
+    assert figure(y, score, labels=[0, 1, 2]).value is not None
+    score[5, 1] = np.nan
+    assert figure(y, score, labels=[0, 1, 2]).refused == "a score is NaN"
+
+
+def test_the_figures_of_each_class_are_refused_for_nan_and_for_bad_weights():
+    y, score = np.tile([0, 1], 60), np.random.default_rng(0).dirichlet([1, 1], 120)
+    for weight, bad in ((np.full(120, np.inf), score), (None, np.where(np.arange(240).reshape(120, 2) == 7, np.nan, score))):
+        for each in stats.per_class(y, bad, labels=[0, 1], weight=weight):
+            assert all(one.refused for one in (each.precision, each.recall, each.f1))
+
+
+def test_a_missing_class_among_objects_is_a_mistake():
+    with pytest.raises(ValueError, match="missing"):
+        stats.accuracy(np.array(["a", None], dtype=object), np.array(["a", "b"], dtype=object))

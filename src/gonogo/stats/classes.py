@@ -80,7 +80,8 @@ def micro_f1(
 
     def figure() -> Figure:
         counted = _counted(rows, classes)
-        if not counted[rows.truth].any():
+        require_weights(rows.weight)
+        if not counted[rows.truth[rows.weights > 0]].any():
             raise Undefined("no row is of a class that counts")
         true, called = counted[rows.truth].astype(np.float64), counted[rows.called].astype(np.float64)
         return _ratio(rows, 2 * true * (rows.truth == rows.called), true + called, level)
@@ -152,8 +153,6 @@ def one_vs_rest_auc(
     scores = _scores(rows)
 
     def figure() -> Figure:
-        if np.isnan(scores).any():
-            raise NotFinite("a score is NaN")
         counted = _present(rows, classes)
         if int(counted.sum()) == 1 and len(np.unique(rows.truth)) == 1:
             raise Undefined("one class only: there is nothing to rank")
@@ -240,7 +239,8 @@ def _figures_of(rows: _Rows, c: int, level: float) -> ClassFigures:
 
     def estimate(metric: str, value: Array, of: Array, lacking: str) -> Estimate:
         def figure() -> Figure:
-            if not (of * rows.weights).any():
+            require_weights(rows.weight)
+            if not of[rows.weights > 0].any():
                 raise Undefined(lacking)
             return _ratio(rows, value, of, level)
 
@@ -326,6 +326,8 @@ def _labels(values: ArrayLike, name: str) -> NDArray[Any]:
         raise ValueError(f"{name} has the shape {given.shape}: one class for each row is needed")
     if given.dtype.kind == "f" and np.isnan(given).any():
         raise ValueError(f"a class of {name} is NaN: which one it is must be known")
+    if given.dtype.kind == "O" and any(one is None or one != one for one in given.tolist()):
+        raise ValueError(f"a class of {name} is missing (None or NaN): which one it is must be known")
     return given
 
 
@@ -363,6 +365,7 @@ def _counted(rows: _Rows, classes: ArrayLike | None) -> NDArray[np.bool_]:
 def _present(rows: _Rows, classes: ArrayLike | None) -> NDArray[np.bool_]:
     """(n_names,) which classes count and have rows of weight."""
     require_weights(rows.weight)
+    _require_known(rows)
     there = _counted(rows, classes) & (_by_class(rows, rows.truth) > 0)
     if not there.any():
         raise Undefined("no row is of a class that counts")
@@ -398,6 +401,7 @@ def _by_class(rows: _Rows, code: IntArray, counts: NDArray[np.bool_] | None = No
 def _ratio(rows: _Rows, value: Array | NDArray[np.bool_], of: Array, level: float) -> Figure:
     """Σw·value / Σw·of, clustered on the unit."""
     require_weights(rows.weight)
+    _require_known(rows)
     return ratio_of_sums(UnitScores(rows.units, value * rows.weights, of * rows.weights), level=level)
 
 
@@ -420,6 +424,12 @@ def _by_unit(rows: _Rows, value: float, influence: Array, level: float, source: 
         raise NoSpread("every row was told right, or none: how far the truth may be is unknown")
     interval = interval_of_influence(value, errors, n_units, level=level, scale=LOGIT, source=source)
     return Figure(value=value, interval=interval, n_units=n_units, n_rows=rows.n)
+
+
+def _require_known(rows: _Rows) -> None:
+    """Raises NotFinite for a score that is NaN: which class is the highest is then unknown, whatever argmax says."""
+    if rows.scores is not None and np.isnan(rows.scores).any():
+        raise NotFinite("a score is NaN")
 
 
 def _require_probabilities(scores: Array) -> None:
