@@ -106,3 +106,14 @@ def test_no_bins_make_no_sense():
 @pytest.mark.parametrize("name", ["calibration error, perfect, n = 1,000", "calibration error, 5 points high, 20 units of 60 rows"])
 def test_the_interval_covers_a_perfect_and_a_tilted_model(name):
     assert simulate("probabilities", number(name), worlds=120).holds
+
+
+@pytest.mark.parametrize("unit", [None, np.arange(400) // 2])
+def test_a_bin_whose_rows_all_gave_the_same_is_neither_certain_nor_noise(unit):
+    y = (np.arange(400) // 2 % 3 == 0).astype(float)
+    right, wrong = (stats.expected_calibration_error(y, score, unit=unit) for score in (y, 1 - y))
+    assert (right.value, right.interval.low) == (0.0, 0.0)
+    assert 0.002 < right.interval.high < 0.05
+    assert wrong.value == pytest.approx(1, abs=1e-4)
+    assert 0.95 < wrong.interval.low < 0.999
+    assert wrong.interval.high == pytest.approx(1)

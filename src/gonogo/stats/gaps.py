@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gonogo.types.evidence import Array, IntArray
 
 DRAWS = 4000  # of the noise, each counted with either sign; the 2.5 % tail is then known to a share of 0.002
+_NO_SPREAD = 1e-30  # a variance below is rounding: all units of a bin gave the same
 _CELLS = 1 << 22  # of units × bins that are added up at once: 32 MB, whatever the number of units
 
 
@@ -61,10 +62,13 @@ def gaps_from_zero(rows: Rows, value: Array, bins: IntArray) -> Gaps:
     mean = _summed(bins, rows.weights * value) / weight
     if rows.unit is None:
         error = rows.weights * (value - mean[bins])
-        covariance = np.diag(_inflation(np.bincount(bins)) * _summed(bins, error * error) / weight**2)
+        n_units = np.bincount(bins)
+        covariance = np.diag(_inflation(n_units) * _summed(bins, error * error) / weight**2)
     else:
-        covariance = _clustered(rows, value, bins, lambda sums, mass: (sums - mean * mass) / weight)
-    return _gaps(mean, weight, covariance, rows.n_units)
+        covariance, n_units = _clustered(rows, value, bins, lambda sums, mass: (sums - mean * mass) / weight)
+    # Of G units that all gave the same, about one might have given something else: a spread that was not seen is not 0.
+    alike = (np.diag(covariance) <= _NO_SPREAD) & (n_units > 1)
+    return _gaps(mean, weight, covariance + np.diag(np.where(alike, 1 / np.maximum(n_units, 1) ** 2, 0.0)), rows.n_units)
 
 
 def gaps_from_mean(rows: Rows, value: Array, bins: IntArray) -> Gaps:
@@ -85,7 +89,7 @@ def gaps_from_mean(rows: Rows, value: Array, bins: IntArray) -> Gaps:
             all_sums, all_mass = sums.sum(axis=1, keepdims=True), mass.sum(axis=1, keepdims=True)
             return np.asarray((sums - mean * mass) / weight - (all_sums - overall * all_mass) / total)
 
-        covariance = _clustered(rows, value, bins, errors)
+        covariance, _ = _clustered(rows, value, bins, errors)
     return _gaps(mean - overall, weight, covariance, rows.n_units)
 
 
@@ -102,7 +106,8 @@ def mean_square_interval(gaps: Gaps, *, level: float, seed: int) -> Interval:
     high = _root(lambda theta: drawn.quantile(theta, (1 - level) / 2) - usual, scale)
     value = gaps.mean_square
     method = f"inverted noise of the bins, t(G-1), {2 * DRAWS} draws"
-    return Interval(low=min(low * low, value), high=max(high * high, value), level=level, method=method)
+    # No gap of probabilities is wider than 1.
+    return Interval(low=min(low * low, value), high=max(min(high * high, 1.0), value), level=level, method=method)
 
 
 def rooted(interval: Interval) -> Interval:
@@ -202,8 +207,8 @@ def _root(rising: Callable[[float], float], scale: float) -> float:
     return (low + high) / 2
 
 
-def _clustered(rows: Rows, value: Array, bins: IntArray, errors: Callable[[Array, Array], Array]) -> Array:
-    """The covariance of the bins' means from each unit's share in their errors; einsum, not BLAS, so that threads change no bit."""
+def _clustered(rows: Rows, value: Array, bins: IntArray, errors: Callable[[Array, Array], Array]) -> tuple[Array, IntArray]:
+    """The covariance of the bins' means from each unit's share in their errors, and (k,) units; einsum, not BLAS: threads change no bit."""
     n_bins = int(bins.max()) + 1
     covariance, n_units = np.zeros((n_bins, n_bins)), np.zeros(n_bins, dtype=np.int64)
     for sums, mass in sums_of_units(rows, bins, n_bins, rows.weights * value, rows.weights):
@@ -211,7 +216,7 @@ def _clustered(rows: Rows, value: Array, bins: IntArray, errors: Callable[[Array
         covariance += np.einsum("gk,gl->kl", of_unit, of_unit)
         n_units += (mass > 0).sum(axis=0)
     inflation = np.sqrt(_inflation(n_units))
-    return np.asarray(inflation[:, None] * covariance * inflation)
+    return np.asarray(inflation[:, None] * covariance * inflation), n_units
 
 
 def _summed(bins: IntArray, value: Array) -> Array:
@@ -225,6 +230,6 @@ def _inflation(n_units: IntArray) -> Array:
 
 def _gaps(gap: Array, weight: Array, covariance: Array, n_units: int) -> Gaps:
     """A bin of one unit shows no spread: all of its gap may be noise."""
-    lone = np.diag(covariance) <= 1e-30
+    lone = np.diag(covariance) <= _NO_SPREAD
     covariance = covariance + np.diag(np.where(lone, gap**2, 0.0))
     return Gaps(gap=gap, share=weight / weight.sum(), covariance=covariance, n_units=n_units)
