@@ -107,3 +107,23 @@ def test_shares_of_nothing_and_of_everything_keep_a_width():
 def test_in_worlds_whose_truth_is_known_the_claim_holds(name):
     number = next(i for i, claim in enumerate(CLAIMS) if claim.name == name)
     assert simulate("populations", number, worlds=150).holds
+
+
+def test_samples_more_alike_than_chance_makes_them_keep_a_width():
+    """The same 600 categories ten times each: χ² is 0, far below its mean under the null."""
+    values = np.repeat(np.arange(600), 10)
+    found = stats.chi_square(values, values).effect
+    assert found.value == 0
+    assert found.interval.high > 0.01
+
+
+def test_rare_categories_that_repeat_and_hold_most_rows_are_refused_for_counted_as_one_they_would_hide_that_they_are_others():
+    a, b = ([f"{side}{i // 3}" for i in range(3000)] for side in "ab")
+    assert "2,000 categories with most of the rows are so rare" in stats.chi_square(a, b).refused
+
+
+def test_sides_that_say_opposite_things_in_every_row_of_every_unit_differ():
+    unit = np.arange(300) // 10
+    found = stats.fisher(np.zeros(300), np.ones(300), unit_a=unit, unit_b=unit + 100)
+    assert found.p_value == pytest.approx(2.0**-29)
+    assert found.effect.interval.low > 0.5

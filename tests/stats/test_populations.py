@@ -199,3 +199,25 @@ def test_an_effect_beyond_its_margin_that_may_be_chance_among_many_cannot_be_tol
 def test_in_worlds_whose_truth_is_known_the_answer_is_seldom_wrong(name):
     number = next(i for i, claim in enumerate(CLAIMS) if claim.name == name)
     assert simulate("populations", number, worlds=60).holds
+
+
+def test_a_column_that_is_missing_in_all_of_one_side_differs_by_unit_too():
+    rng = np.random.default_rng(0)
+    unit, x = np.arange(600) // 10, rng.normal(size=600)
+    found = stats.differ({"x": x, "unit": unit}, {"x": np.full(600, np.nan), "unit": unit + 100}, unit="unit")
+    assert [(one.column, one.answer) for one in found.columns] == [("x", Answer.DIFFERS)]
+    assert found.columns[0].measured[0].tested.effect.metric == "difference of missing shares"
+
+
+def test_codes_of_nothing_but_missing_values_are_of_any_type():
+    nothing = Coded(codes=np.full(500, -1), values=())
+    (found,) = stats.differ({"x": np.arange(500.0)}, {"x": nothing}).columns
+    assert found.kind == "feature"
+    assert found.answer is Answer.DIFFERS
+
+
+def test_pandas_own_missing_value_is_missing():
+    pd = pytest.importorskip("pandas")
+    table = pd.DataFrame({"text": pd.array(["a", None, "b"] * 50, dtype="string"), "flag": pd.array([True, None, False] * 50)})
+    metrics = {m.tested.effect.metric for one in stats.differ(table, table).columns for m in one.measured}
+    assert "difference of missing shares" in metrics

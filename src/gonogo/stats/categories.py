@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gonogo.types.evidence import Array, IntArray
 
 LEAST_EXPECTED = 5.0  # rows of a category on either side, under which the chi-square distribution is no guide (Cochran 1954)
-_CELLS = 20_000_000  # units times categories, at most
+_REPEATED = 0.1  # of the rows of rare categories, at most, where they are ids
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,6 +138,14 @@ def as_column(values: ArrayLike) -> NDArray[Any]:
     return given if isinstance(values, np.ndarray) or given.dtype.kind not in "US" else np.asarray(values, dtype=object)
 
 
+def is_nothing(value: object) -> bool:
+    """Whether a value is missing: None, NaN, NaT, or pandas' NA, of which nobody can say whether it equals itself."""
+    try:
+        return value is None or bool(value != value)
+    except TypeError:
+        return True
+
+
 def _plain(values: ArrayLike, name: str) -> NDArray[Any]:
     given = as_column(values)
     if given.ndim != 1:
@@ -149,9 +157,7 @@ def _codes_of_objects(a: NDArray[Any], b: NDArray[Any]) -> tuple[IntArray, IntAr
     """In the order of first appearance: objects need not be comparable."""
     known: dict[Any, int] = {}
     sides = [
-        np.array(
-            [-1 if value is None or value != value else known.setdefault(value, len(known)) for value in side.tolist()], dtype=np.int64
-        )
+        np.array([-1 if is_nothing(value) else known.setdefault(value, len(known)) for value in side.tolist()], dtype=np.int64)
         for side in (a, b)
     ]
     return sides[0], sides[1], len(known)
@@ -161,7 +167,9 @@ def _chi_square(pair: Pair, n_categories: int, level: float) -> Outcome:
     chdtrc = special().chdtrc
 
     _require_known(pair)
-    table = _pooled(*(np.bincount(side.values.astype(np.int64), minlength=n_categories) for side in (pair.a, pair.b)))
+    counts_a, counts_b = (np.bincount(side.values.astype(np.int64), minlength=n_categories) for side in (pair.a, pair.b))
+    table = _pooled(counts_a, counts_b)
+    _require_not_mostly_rare(counts_a, counts_b, table)
     n_a, n_b, k = float(pair.a.n), float(pair.b.n), len(table.count_a)
     if k == 1:
         return _one_category(pair, level)
@@ -228,6 +236,19 @@ def _pooled(count_a: IntArray, count_b: IntArray) -> Table:
     k = common + (1 if rest > 0 else 0)
     pooled = [np.bincount(group, weights=counts.astype(np.float64), minlength=k)[:k].astype(np.float64) for counts in (count_a, count_b)]
     return Table(count_a=pooled[0], count_b=pooled[1], group=group)
+
+
+def _require_not_mostly_rare(count_a: IntArray, count_b: IntArray, table: Table) -> None:
+    """Raises Undefined where most rows are of rare categories that do repeat: counted as one, they would hide that they are others.
+
+    Ids that hardly ever repeat are no categories: that no id is on both sides is what ids are for.
+    """
+    rare = table.group == table.group.max()
+    n_rare = int(count_a[rare].sum() + count_b[rare].sum())
+    n_values = int(np.count_nonzero((count_a + count_b)[rare]))
+    different = int(np.count_nonzero(count_a[rare]) + np.count_nonzero(count_b[rare]))  # within a side
+    if n_values > 1 and 2 * n_rare > count_a.sum() + count_b.sum() and different < (1 - _REPEATED) * n_rare:
+        raise Undefined(f"{n_values:,} categories with most of the rows are so rare that their shares cannot be compared")
 
 
 def _one_category(pair: Pair, level: float) -> Outcome:
@@ -322,7 +343,6 @@ def _p_of_shares(pair: Pair, difference: float) -> float:
     share_a, share_b = pair.a.values.mean(), pair.b.values.mean()
     found = spread(-(pair.a.values - share_a) / pair.a.n, (pair.b.values - share_b) / pair.b.n, pair)
     if found.standard_error == 0:
-        if difference == 0:
-            return 1.0
-        raise Undefined("each side says the same in every row: how units vary is unknown")
+        # Each side says the same in every row: then by the chance that as many pairs of fair coins fall apart, as for ranks.
+        return 1.0 if difference == 0 else 2.0 ** (1 - min(pair.a.n_units, pair.b.n_units))
     return 2 * t_tail(abs(difference) / found.standard_error, found.df)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gonogo.stats.categories import as_column, category_codes, chi_square_of_codes, fisher
+from gonogo.stats.categories import as_column, category_codes, chi_square_of_codes, fisher, is_nothing
 from gonogo.stats.differences import Examined, Margins, Measured
 from gonogo.stats.means import hedges_g, welch
 from gonogo.stats.ranks import distance_of, kolmogorov_smirnov, mann_whitney, superiority_of, tally
@@ -175,7 +175,7 @@ def _n_units(side: NDArray[Any], unit: IntArray | None) -> int:
 
 def _type(side: ArrayLike | Coded) -> str:
     if isinstance(side, Coded):
-        return "text"
+        return "text" if (side.codes >= 0).any() else "nothing"
     given = as_column(side)
     if given.ndim != 1:
         raise ValueError(f"a column has the shape {given.shape}: one value a row is needed")
@@ -216,5 +216,5 @@ def _coded(side: ArrayLike | Coded) -> Coded:
         return side
     given = as_column(side)
     known: dict[Any, int] = {}
-    codes = [-1 if value is None or value != value else known.setdefault(value, len(known)) for value in given.tolist()]
+    codes = [-1 if is_nothing(value) else known.setdefault(value, len(known)) for value in given.tolist()]
     return Coded(codes=np.array(codes, dtype=np.int64), values=tuple(known))

@@ -10,7 +10,7 @@ import numpy as np
 
 from gonogo.stats.estimates import require_level
 from gonogo.stats.refusals import NotFinite, TooFewUnits
-from gonogo.stats.two_samples import Outcome, Pair, Side, concluded
+from gonogo.stats.two_samples import LARGEST, Outcome, Pair, Side, concluded
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -53,6 +53,8 @@ def require_finite(features: Features) -> None:
         odd = int(len(side) - np.isfinite(side).all(axis=1).sum())
         if odd:
             raise NotFinite(f"{odd:,} of {len(side):,} rows of {name} hold NaN or infinity: they have no distance")
+        if np.abs(side).max(initial=0.0) > LARGEST:
+            raise NotFinite(f"{name} holds values beyond {LARGEST:g}, whose squares are no numbers any more: compare ranks")
 
 
 def rows_at_most(features: Features, most: int, rng: np.random.Generator) -> Features:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from gonogo.types.evidence import Array, IntArray
 
+LARGEST = 1e100  # of what is squared, and added up
 _ROUNDING = 1e-13  # a spread below this share of the values' own size is rounding, not spread
 
 
@@ -140,6 +141,8 @@ def require_comparable(pair: Pair, *, finite: bool) -> None:
             raise NotFinite(f"{missing:,} of {side.n:,} values of {name} are NaN: compare those that are there, and the share that is not")
         if finite and not np.isfinite(side.values).all():
             raise NotFinite(f"{name} holds infinite values, of which there is no mean: compare ranks")
+        if finite and np.abs(side.values).max(initial=0.0) > LARGEST:
+            raise NotFinite(f"{name} holds values beyond {LARGEST:g}, whose squares are no numbers any more: compare ranks")
         require_weights(side.weight)
         if side.weight is not None and side.weight.sum() <= 0:
             raise Undefined(f"no row of {name} has weight")
@@ -172,7 +175,8 @@ def require_spread(found: Spread, size: float) -> None:
 def root_interval(square: float, variance: float, *, level: float, df: float, most: float = math.inf, method: str) -> Interval:
     """The interval of √θ from an unbiased estimate of θ ≥ 0 and its variance. It begins at 0 where 0 cannot be excluded."""
     half = t_quantile((1 + level) / 2, df) * math.sqrt(max(0.0, variance))
-    low, high = math.sqrt(max(0.0, square - half)), math.sqrt(max(0.0, square + half))
+    # An estimate below 0 is noise: samples that are more alike than chance makes them must not end in an interval of no width.
+    low, high = math.sqrt(max(0.0, square - half)), math.sqrt(max(0.0, square) + half)
     return Interval(low=min(low, most), high=min(high, most), level=level, method=method)
 
 
