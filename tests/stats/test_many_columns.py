@@ -126,3 +126,24 @@ def test_many_rows_are_compared_without_their_pairs():
 def test_in_worlds_whose_truth_is_known_the_claim_holds(name):
     number = next(i for i, claim in enumerate(CLAIMS) if claim.name == name)
     assert simulate("populations", number, worlds=60).holds
+
+
+@pytest.mark.parametrize("test", [stats.energy_distance, stats.maximum_mean_discrepancy])
+def test_values_whose_squares_are_no_numbers_are_refused(test):
+    assert "beyond 1e+100" in test(np.linspace(0, 1e200, 50), np.linspace(0, 1, 50)).refused
+
+
+def test_a_classifier_sees_a_column_that_is_the_same_in_every_row_of_a_side():
+    rng = np.random.default_rng(0)
+    a, b = (np.column_stack([np.full(500, side), rng.normal(size=500)]) for side in (0.0, 1.0))
+    assert stats.classifier_two_sample(a, b).effect.value == 1.0
+
+
+def test_two_copies_of_one_table_and_tables_that_overlap_are_not_told_apart():
+    rng = np.random.default_rng(0)
+    a, fresh = rng.normal(size=(2, 3000, 4))
+    copies = stats.classifier_two_sample(a, a)
+    assert (copies.effect.value, copies.p_value) == (0.5, 1.0)
+    assert copies.effect.interval.low < 0.5 < copies.effect.interval.high
+    below = [stats.classifier_two_sample(a, np.concatenate([a[:2400], fresh[:600]]), seed=seed).p_value < 0.05 for seed in range(20)]
+    assert sum(below) <= 3

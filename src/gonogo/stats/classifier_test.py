@@ -10,17 +10,20 @@ them for independent calls equal populations different up to three times too oft
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gonogo.stats.distributions import t_quantile
 from gonogo.stats.features import Features, concluded_of, features_of
+from gonogo.stats.figure import Figure
 from gonogo.stats.ranks import superiority_test
 from gonogo.stats.refusals import TooFewUnits
 from gonogo.stats.scientific import special
-from gonogo.stats.two_samples import Outcome, joint_codes, pair_of
-from gonogo.types.evidence import Tested
+from gonogo.stats.two_samples import Outcome, Pair, joint_codes, pair_of
+from gonogo.types.evidence import Interval, Tested
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -34,6 +37,7 @@ _CROSSED = 12  # columns whose products are terms as well
 _RIDGE = 0.01  # of a term's variance; and as many times more as there are terms for a row
 _LEAST = 10  # rows of a side in either half
 _LARGEST = 1e150  # what stands for infinity among the columns
+_REPEATED = 0.01  # of the rows of a side, at most, where a row that is on both sides is one and the same
 _TINY = 1e-12
 _CHUNK = 4_096
 
@@ -106,8 +110,20 @@ def _told_apart(
     towards = _discriminant(terms, a.rows[learns_a], b.rows[learns_b])
     score_a, score_b = _scores(terms, towards, a.rows[~learns_a]), _scores(terms, towards, b.rows[~learns_b])
     if a.unit is None or b.unit is None:
-        return superiority_test(pair_of(score_a, score_b, level=level), level=level)
-    return superiority_test(pair_of(score_a, score_b, unit_a=a.unit[~learns_a], unit_b=b.unit[~learns_b], level=level), level=level)
+        pair = pair_of(score_a, score_b, level=level)
+    else:
+        pair = pair_of(score_a, score_b, unit_a=a.unit[~learns_a], unit_b=b.unit[~learns_b], level=level)
+    if not towards.any() and (a.rows != a.rows[0]).any():
+        return _nothing_learnt(pair, level)
+    return superiority_test(pair, level=level)
+
+
+def _nothing_learnt(pair: Pair, level: float) -> Outcome:
+    """One half, where the halves that teach do not differ at all, as those of two copies; as wide as any score's area under the null."""
+    n_a, n_b = pair.a.n_units, pair.b.n_units
+    half = t_quantile((1 + level) / 2, min(n_a, n_b) - 1) * math.sqrt((n_a + n_b + 1) / (12 * n_a * n_b))
+    interval = Interval(low=max(0.0, 0.5 - half), high=min(1.0, 0.5 + half), level=level, method="of any score, where nothing differs")
+    return Outcome(statistic=0.5, p_value=1.0, effect=Figure(value=0.5, interval=interval, n_units=pair.n_units, n_rows=pair.n_rows))
 
 
 def _drawn(rows: Array, unit: IntArray | None, most: int, rng: np.random.Generator) -> Drawn:
@@ -119,13 +135,28 @@ def _drawn(rows: Array, unit: IntArray | None, most: int, rng: np.random.Generat
 
 def _learns(a: Drawn, b: Drawn, rng: np.random.Generator) -> tuple[Mask, Mask]:
     """Which rows teach: half of either side, or half of the units with all their rows."""
-    if a.unit is None or b.unit is None:
+    unit_a, unit_b = (a.unit, b.unit) if a.unit is not None and b.unit is not None else _alike(a.rows, b.rows)
+    if unit_a is None or unit_b is None:
         return _half(a.n, rng), _half(b.n, rng)
-    labels = np.union1d(a.unit, b.unit)
+    labels = np.union1d(unit_a, unit_b)
     learns = np.zeros(int(labels.max(initial=0)) + 1, dtype=bool)
-    for those in (np.setdiff1d(labels, b.unit), np.setdiff1d(labels, a.unit), np.intersect1d(a.unit, b.unit)):
+    for those in (np.setdiff1d(labels, unit_b), np.setdiff1d(labels, unit_a), np.intersect1d(unit_a, unit_b)):
         learns[those[_half(len(those), rng)]] = True  # half of the units of a alone, of b alone, and of those on both sides
-    return learns[a.unit], learns[b.unit]
+    return learns[unit_a], learns[unit_b]
+
+
+def _alike(a: Array, b: Array) -> tuple[IntArray | None, IntArray | None]:
+    """Which rows are one and the same, where rows hardly ever repeat within a side, so that one found on both is no chance; else None.
+
+    Tables that overlap hold such rows. A classifier that learns that a row is of a errs where the same row of b is held out: its area falls
+    below one half, and two copies of one file would seem to differ.
+    """
+    both = np.ascontiguousarray(np.concatenate([a, b])) + 0.0  # −0 is 0
+    rows = both.view(np.dtype((np.void, both.itemsize * both.shape[1]))).ravel()
+    _, code = np.unique(rows, return_inverse=True)
+    of_a, of_b = code[: len(a)].astype(np.int64), code[len(a) :].astype(np.int64)
+    seldom = all(len(np.unique(side)) >= (1 - _REPEATED) * len(side) for side in (of_a, of_b))
+    return (of_a, of_b) if seldom and len(np.intersect1d(of_a, of_b)) else (None, None)
 
 
 def _half(n: int, rng: np.random.Generator) -> Mask:
@@ -179,6 +210,8 @@ def _discriminant(terms: Terms, a: Array, b: Array) -> Array:
     mean_a, mean_b = written_a.mean(axis=0), written_b.mean(axis=0)
     within = np.concatenate([written_a - mean_a, written_b - mean_b])
     sd = within.std(axis=0)
+    # What is the same in every row of a side tells all where the sides differ in it: then their distance is its scale.
+    sd = np.where(sd > _TINY, sd, np.abs(mean_b - mean_a))
     sd = np.where(sd > _TINY, sd, np.inf)
     within /= sd
     covariance = np.einsum("ni,nj->ij", within, within, optimize=False) / len(within)
