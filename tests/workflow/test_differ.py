@@ -136,3 +136,18 @@ def test_what_the_caller_can_mend_ends_with_2_and_names_it(files, tmp_path, argu
     assert answer.status == 2
     assert code in answer.err
     assert says in answer.err
+
+
+def test_units_that_are_too_many_to_keep_stay_apart_and_a_missing_one_is_an_error(tmp_path):
+    users = [f"user {i}" for i in range(70_000)]
+    pq.write_table(pa.table({"user": users, "x": np.random.default_rng(0).normal(size=70_000)}), tmp_path / "a.parquet")
+    found = gonogo.differ(tmp_path / "a.parquet", tmp_path / "a.parquet", unit="user", columns=["x"])
+    assert found.n_units == 70_000
+    pq.write_table(pa.table({"user": [None, *users[1:]], "x": np.zeros(70_000)}), tmp_path / "b.parquet")
+    answer = run("differ", tmp_path / "a.parquet", tmp_path / "b.parquet", "--unit", "user", "--columns", "x")
+    assert answer.status == 2
+    assert "the unit 'user' is missing in 1 rows" in answer.err
+
+
+def test_two_copies_of_one_file_do_not_differ(files):
+    assert run("differ", files["a"], files["a"]).status == 0

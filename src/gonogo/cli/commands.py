@@ -147,7 +147,7 @@ def compare(options: Namespace) -> int:
     from gonogo.workflow.compare import compare as hold_against
     from gonogo.workflow.contrast import NOT_WORSE_SHOWN
 
-    margins = dict(_margin(given) for given in options.margin)
+    margins = dict(_margin(given, "log_loss=0.002") for given in options.margin)
     with Progress(sys.stderr) as progress:
         found = hold_against(options.verdict_a, options.verdict_b, folder=options.folder, margins=margins, progress=progress)
     _print(found, lambda record: text_compare.comparison(record, options.folder), options)
@@ -167,7 +167,7 @@ def differ(options: Namespace) -> int:
         score=options.score,
         unit=options.unit,
         columns=options.columns,
-        margins=dict(_margin(given) for given in options.margin),
+        margins=dict(_margin(given, "hedges_g=0.2") for given in options.margin),
     )
     if options.json:
         say(json.dumps({"answer": found.answer.value, **dict(to_json(found))}, indent=2))  # type: ignore[arg-type]
@@ -189,12 +189,12 @@ def _print(record: Any, as_text: Any, options: Namespace) -> int:
     return 0
 
 
-def _margin(given: str) -> tuple[str, float]:
+def _margin(given: str, example: str) -> tuple[str, float]:
     metric, _, value = given.partition("=")
     try:
         return metric, float(value)
     except ValueError:
-        raise UsageError(f"'{given}' is no margin.", expected="NAME=VALUE, e.g. log_loss=0.002", where="--margin") from None
+        raise UsageError(f"'{given}' is no margin.", expected=f"NAME=VALUE, e.g. {example}", where="--margin") from None
 
 
 def _moment(given: str | None) -> datetime | None:

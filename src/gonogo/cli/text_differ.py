@@ -28,7 +28,12 @@ def differences(found: Differences, a: str, b: str) -> str:
 
 def _counts(columns: Sequence[Difference]) -> dict[str, int]:
     answers = [one.answer.value for one in columns]
-    return {"differ": answers.count("differs"), "cannot be told": answers.count("cannot tell"), "trivial": answers.count("trivial")}
+    differ = answers.count("differs")
+    return {
+        "differs" if differ == 1 else "differ": differ,
+        "cannot be told": answers.count("cannot tell"),
+        "trivial": answers.count("trivial"),
+    }
 
 
 def _line(one: Difference) -> tuple[str, ...]:

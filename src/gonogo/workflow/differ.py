@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from gonogo.stats.column_tests import Coded
     from gonogo.stats.differences import Differences, Margins
 
-BUCKETS = 1 << 16  # text of more different values is compared by hash: ids fall evenly, whoever they are
+MOST_VALUES = 1 << 16  # text of more different values is compared by hash: ids fall evenly, whoever they are
+BUCKETS = 1 << 11  # of that hash: so few that no bucket is too rare to be compared
 MEMORY = "400MB"  # of the engine, which spills beyond it; the columns of the moment lie outside
 _NUMBERS = ("BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT")
 _FLOATS = ("FLOAT", "DOUBLE")
@@ -49,7 +50,7 @@ def differ(
     with tempfile.TemporaryDirectory() as spill, open_connection(memory_limit=MEMORY, workspace=Path(spill)) as connection:
         sides = [_opened(read, relation, connection) for read, relation in ((a, "a"), (b, "b"))]
         hashed = frozenset().union(*(_with_many_values(side) for side in sides))
-        table_a, table_b = (FileColumns(table=side, hashed=hashed) for side in sides)
+        table_a, table_b = (FileColumns(table=side, hashed=hashed, unit=unit) for side in sides)
         try:
             return compare(
                 table_a, table_b, outcome=outcome, score=score, unit=unit, columns=columns, margins=chosen, level=level, seed=seed
@@ -74,6 +75,7 @@ class FileColumns(Mapping[str, Any]):
 
     table: Opened
     hashed: frozenset[str]  # text whose values are too many to keep
+    unit: str | None  # the column of the independent unit: no two units may share a bucket
 
     def __getitem__(self, name: str) -> NDArray[Any] | Coded:
         kind = self.table.types[name]
@@ -81,7 +83,9 @@ class FileColumns(Mapping[str, Any]):
             return self._filled(f"CAST({_quoted(name)} AS DOUBLE)", "float64")
         if kind in _TIMES:
             return self._filled(f"CAST({_quoted(name)} AS TIMESTAMP)", "datetime64[us]")
-        return self._by_hash(name) if name in self.hashed else self._coded(name)
+        if name not in self.hashed:
+            return self._coded(name)
+        return self._labels(name) if name == self.unit else self._by_hash(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.table.types)
@@ -107,6 +111,17 @@ class FileColumns(Mapping[str, Any]):
         text = f"CAST({_quoted(name)} AS VARCHAR)"
         buckets = self._filled(f"CAST(CASE WHEN {text} IS NULL THEN -1 ELSE hash({text}) % {BUCKETS} END AS DOUBLE)", "float64")
         return Coded(codes=buckets.astype(np.int64), values=tuple(range(BUCKETS)))
+
+    def _labels(self, name: str) -> NDArray[Any]:
+        """64 bits for each value: of ten million units, no two share them with a probability of 99.9997 %."""
+        from gonogo.data.sql import one_row
+
+        (missing,) = one_row(
+            self.table.connection, f"SELECT count(*) - count({_quoted(name)}) AS missing FROM {_quoted(self.table.relation)}"
+        )
+        if missing:
+            raise ValueError(f"the unit {name!r} is missing in {missing:,} rows: whose they are must be known")
+        return self._filled(f"hash(CAST({_quoted(name)} AS VARCHAR))", "uint64")
 
     def _coded(self, name: str) -> Coded:
         import numpy as np
@@ -157,7 +172,7 @@ def _with_many_values(table: Opened) -> frozenset[str]:
         return frozenset()
     counts = ", ".join(f"approx_count_distinct(CAST({_quoted(name)} AS VARCHAR))" for name in names)
     found = one_row(table.connection, f"SELECT {counts} FROM {_quoted(table.relation)}")
-    return frozenset(name for name, n in zip(names, found, strict=True) if n > BUCKETS)
+    return frozenset(name for name, n in zip(names, found, strict=True) if n > MOST_VALUES)
 
 
 def _margins(given: Mapping[str, float]) -> Margins:
