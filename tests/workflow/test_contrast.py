@@ -8,7 +8,7 @@ from gonogo.cli import text_compare
 from gonogo.types.evidence import Estimate, Evidence, Interval, Of
 from gonogo.types.record import canonical, from_bytes
 from gonogo.types.verdict import Status
-from gonogo.workflow.contrast import Answer, Comparison, Margin, Side, answer, paired
+from gonogo.workflow.contrast import NOT_WORSE_SHOWN, Answer, Comparison, Margin, Side, answer, paired
 
 BETTER, WORSE, UNSEEN, REFUSED = (0.02, 0.01, 0.03), (-0.02, -0.03, -0.01), (0.001, -0.01, 0.012), None
 
@@ -88,3 +88,11 @@ def test_every_answer_reads_as_an_answer_and_a_next_step_and_is_a_record(said):
     assert "next: " in text.splitlines()[-1]
     assert "no evidence  3 positives of 50 asked" in text
     assert canonical(from_bytes(Comparison, canonical(record))) == canonical(record)
+
+
+def test_a_margin_that_was_given_binds_a_better_model_too():
+    lost = Margin(metric="log_loss", limit=0.001, stated_in="--margin", kept=False)
+    said, because = answer(figures(auc=BETTER, log_loss=UNSEEN), (lost,), same_model=False)
+    assert said is Answer.NOT_KEPT
+    assert said not in NOT_WORSE_SHOWN
+    assert "the margin of log_loss is not shown" in because

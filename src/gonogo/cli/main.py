@@ -118,7 +118,10 @@ def _parser() -> argparse.ArgumentParser:
     replay = _json(_verb(verbs, "replay", "decide an old verdict again and compare bytes", commands.replay))
     replay.add_argument("verdict", metavar="VERDICT", help="a digest, or its first six or more digits")
     replay.add_argument("--folder", default=".", help="the folder of its ledger; default: here")
-    does = "hold two verdicts against each other on the same rows: 0 only where B is shown to be better, or not worse by a stated margin"
+    does = (
+        "hold two verdicts against each other on the same rows: 0 only where B is shown to be better, or not worse by a stated margin, "
+        "and keeps every --margin"
+    )
     compare = _json(_verb(verbs, "compare", does, commands.compare))
     compare.add_argument("verdict_a", metavar="VERDICT_A", help="a digest, or its first six or more digits")
     compare.add_argument("verdict_b", metavar="VERDICT_B", help="likewise")

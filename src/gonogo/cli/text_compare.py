@@ -10,6 +10,7 @@ MOST_CHANGES = 20  # lines of what is not the same; --json lists all
 _HEAD = {
     Answer.BETTER: "B IS BETTER",
     Answer.NOT_WORSE: "B IS NOT WORSE",
+    Answer.NOT_KEPT: "MARGIN NOT SHOWN",
     Answer.SAME: "THE SAME MODEL",
     Answer.UNSEEN: "NO DIFFERENCE SEEN",
     Answer.MIXED: "BETTER AND WORSE",
@@ -133,6 +134,7 @@ def _next(record: Comparison, folder: str) -> str:
         return f"B is NO-GO all the same; see why: {b}"
     return {
         Answer.SAME: "compare the rulings above: the model did not change",
+        Answer.NOT_KEPT: "gather more units until the margin can be shown, or decide that it does not matter here",
         Answer.UNSEEN: "gather more units, or say how much worse would still do: --margin METRIC=VALUE",
         Answer.MIXED: f"say in the contract which figure decides (a gate against the champion); {b}",
         Answer.WORSE: f"keep A; what B lost: {b}",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gonogo.types.contract import Contract
     from gonogo.types.snapshot import Snapshot
 
+GIVEN = "--margin"  # where a margin was stated that was given by hand
 FALSE_ALARMS = 0.05  # the chance, over all figures together, that a difference is named where there is none
 
 
@@ -28,6 +29,7 @@ class Answer(Enum):
 
     BETTER = "better"  # in at least one figure, and worse in none
     NOT_WORSE = "not worse"  # no difference seen, and the stated margins are kept
+    NOT_KEPT = "better, a margin not kept"  # in at least one figure, and worse in none; but a margin that was given is not shown to be kept
     SAME = "the same"  # one and the same model
     UNSEEN = "no difference seen"
     MIXED = "better and worse"  # in different figures
@@ -184,7 +186,7 @@ def stated_margins(contract: Contract, given: Mapping[str, float], figures: Iter
     differences = {c.difference.metric: c.difference for c in figures if c.difference is not None}
     if given:
         worse = {name: margin if differences[name].better == "lower" else -margin for name, margin in given.items()}
-        return tuple(_margin(differences[name], limit, "--margin") for name, limit in worse.items())
+        return tuple(_margin(differences[name], limit, GIVEN) for name, limit in worse.items())
     gates = ((g, differences.get(g.metric)) for g in contract.gates if g.against and not g.slices)
     limits = ((g, e, g.at_most if e.better == "lower" else g.at_least) for g, e in gates if e is not None)
     return tuple(_margin(e, limit, f"gate '{g.name}'") for g, e, limit in limits if limit is not None)
@@ -209,6 +211,9 @@ def answer(figures: tuple[Contrast, ...], margins: tuple[Margin, ...], *, same_m
         return Answer.MIXED, f"better in {', '.join(better)}, worse in {', '.join(worse)}"
     if worse:
         return Answer.WORSE, f"worse in {', '.join(worse)}, better in none"
+    asked = [m.metric for m in margins if m.stated_in == GIVEN and not m.kept]
+    if better and asked:
+        return Answer.NOT_KEPT, f"better in {', '.join(better)}, but the margin of {', '.join(asked)} is not shown to be kept"
     if better:
         return Answer.BETTER, f"better in {', '.join(better)}, worse in none"
     if margins and all(margin.kept for margin in margins):
