@@ -225,3 +225,13 @@ SIMULATED = [number for number, claim in enumerate(CLAIMS) if claim.name.startsw
 def test_what_is_claimed_of_it_holds_in_simulated_worlds(number):
     worlds = 100 if CLAIMS[number].kind == "coverage" else 200
     assert simulate("comparison", number, worlds=worlds).holds
+
+
+@pytest.mark.parametrize(
+    ("metric", "option"),
+    [("recall_at_false_positive_rate", {"rate": 0}), ("precision_at_recall", {"recall": 2}), ("f_beta", {"beta": -1})],
+)
+def test_an_option_outside_its_range_is_named(metric, option):
+    (name,) = option
+    with pytest.raises(ValueError, match=f"{name} is "):
+        stats.compare([0, 1], [0.1, 0.2], [0.2, 0.3], metric=metric, **option)

@@ -278,3 +278,9 @@ def test_what_was_refused_shows_nothing():
 def test_a_margin_must_be_stated_and_above_zero(test, margin):
     with pytest.raises(ValueError, match="the margin is"):
         test(difference(0.1, 0.0, 0.2), margin)
+
+
+@pytest.mark.parametrize("test", [stats.approximate_randomisation, stats.paired_bootstrap])
+def test_draws_that_are_too_few_for_any_p_value_raise(test):
+    with pytest.raises(ValueError, match="give 19 or more"):
+        test([0.0, 1.0], [0.1, 0.9], [0.2, 0.7], metric="log_loss", n_draws=0)

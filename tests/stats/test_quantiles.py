@@ -51,3 +51,10 @@ def test_too_few_values_bound_no_difference():
 
 def _holds(figure, truth: float) -> bool:
     return figure.interval.low <= truth <= figure.interval.high
+
+
+@pytest.mark.parametrize("asked", [{"share": 1.5}, {"share": 0.5, "level": 2.0}])
+def test_a_share_or_a_level_that_is_none_raises_and_does_not_blame_the_data(asked):
+    with pytest.raises(ValueError, match="must lie between 0 and 1") as raised:
+        quantile(np.arange(1000.0), **asked)
+    assert not isinstance(raised.value, TooFewUnits)

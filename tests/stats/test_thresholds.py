@@ -106,7 +106,8 @@ def test_many_thresholds_at_once_are_the_same_as_one_by_one(figure, kind, at_onc
     y, score = _rows(3, 300)
     unit = rng.integers(15, size=300) if "units" in kind else None
     weight = rng.exponential(size=300) if "weights" in kind else None
-    rows = falling(rows_of(y, np.round(score, 1), weight=weight, unit=unit), day=None, n_days=0, rows_per_day=None)
+    given = rows_of(y, np.round(score, 1), weight=weight, unit=unit)
+    rows = falling(given, day=None, n_days=0, rows_per_day=None, are_only_counted=False)
     numbers = rows.candidates()
     found = shares_along(rows, numbers, figure, level=0.9)
     ratio = {"precision": PRECISION, "recall": RECALL, "false_positive_rate": FALSE_POSITIVE_RATE, "alert_rate": ALERT_RATE}[figure]
@@ -406,3 +407,17 @@ def test_small_tables_never_fail(data):
     }
     chosen = choose(y, score, unit=unit, false_positive=1, false_negative=2, delta=0.4, day=np.arange(n) % 3, **limits)
     assert (chosen.threshold is None) == bool(chosen.refused)
+
+
+def test_a_single_unit_and_too_few_rows_are_named_as_what_is_missing():
+    rng = np.random.default_rng(0)
+    y, score = np.arange(400) % 4 == 0, rng.normal(size=400)
+    assert "two independent units" in stats.choose_threshold(y, score, recall_at_least=0.5, unit=np.zeros(400)).refused
+    assert stats.choose_threshold(y, score, precision_at_least=0.99999).refused.endswith("there are 400")
+
+
+def test_a_missing_day_is_called_a_day():
+    with pytest.raises(ValueError, match="a day is missing"):
+        stats.choose_threshold([0, 1], [0.1, 0.2], alerts_per_day_at_most=1, day=[1.0, math.nan])
+    with pytest.raises(ValueError, match="day has the shape"):
+        stats.choose_threshold([0, 1], [0.1, 0.2], alerts_per_day_at_most=1, day=[1.0])

@@ -79,7 +79,9 @@ def why_not(rows: Falling, promises: tuple[Promise, ...], delta: float, level: f
         least = _least_called(promises)
         among = f" at any threshold that calls {least:,} of these rows or more" if least > 1 else ""
         return WhyNot(sentence=f"{asked} cannot be had{among}: {told}", is_infeasible=True, nearest=known)
-    return WhyNot(sentence=f"{asked} is not proven: {_short_of(rows, promises, delta)}{told}", is_infeasible=False, nearest=known)
+    why = "; ".join(part for part in (_short_of(rows, promises, delta), told) if part)
+    why = why or "two independent units with weight are needed to see any spread"
+    return WhyNot(sentence=f"{asked} is not proven: {why}", is_infeasible=False, nearest=known)
 
 
 def _short_of(rows: Falling, promises: tuple[Promise, ...], delta: float) -> str:
@@ -87,7 +89,7 @@ def _short_of(rows: Falling, promises: tuple[Promise, ...], delta: float) -> str
     for promise in promises:
         needs = least_rows(promise, rows, delta / len(promises))
         if needs is not None and needs[1] < needs[0]:
-            return f"it takes {needs[0]:,} {needs[2]} at the least, and there are {needs[1]:,}; "
+            return f"it takes {needs[0]:,} {needs[2]} at the least, and there are {needs[1]:,}"
     return ""
 
 

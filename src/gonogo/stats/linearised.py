@@ -122,6 +122,10 @@ def options_of(figures: Sequence[Compared], options: Options) -> tuple[Options, 
             raise ValueError(f"no metric asked for takes {name!r}; they take {', '.join(taken) or 'no options'}")
         if not math.isfinite(value):
             raise ValueError(f"{name} is {value}: a finite number is needed")
+        if name in ("rate", "recall") and not 0 < value < 1:
+            raise ValueError(f"{name} is {value}: it must lie between 0 and 1, e.g. 0.1")
+        if name == "beta" and value <= 0:
+            raise ValueError(f"beta is {value}: it must be a number above 0, e.g. 1, or 2 where recall counts twice")
     return tuple({name: options.get(name, default) for name, default in figure.options.items()} for figure in figures)
 
 

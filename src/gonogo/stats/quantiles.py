@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gonogo.stats.distributions import binomial_cdf
+from gonogo.stats.estimates import require_level
 from gonogo.stats.figure import Figure
 from gonogo.stats.refusals import NotFinite, TooFewUnits
 from gonogo.types.evidence import Interval
@@ -26,6 +27,9 @@ def quantile(values: Array, share: float, *, level: float = 0.95) -> Figure:
     >>> quantile(np.arange(101.0), 0.5).interval.low
     40.0
     """
+    require_level(level)
+    if not 0 < share < 1:
+        raise ValueError(f"the share is {share}: it must lie between 0 and 1, e.g. 0.5 for the median")
     values = np.sort(np.asarray(values, dtype=np.float64))
     if not np.isfinite(values).all():
         raise NotFinite("a value is NaN or infinite")

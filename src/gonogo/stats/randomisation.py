@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 FLIPS, DRAWS = 9_999, 2_000
 _ALL_FLIPS_OF = 14  # units: their 16,384 flips are gone through one by one
+_LEAST_DRAWS = 19  # with which p can reach 0.05
 _CELLS = 1 << 22  # flips × units held at once: memory grows with neither
 _HAVE_A_KERNEL = ("roc_auc", "average_precision")
 _ROUNDING = 1e-12  # a flip within this share of the difference is as large: what was seen is one of the flips
@@ -67,6 +68,7 @@ def approximate_randomisation(
     >>> test.p_value
     0.0001
     """
+    _require_draws(n_draws)
     figure, taken, pair = _asked(y, ours, theirs, metric, weight, unit, level, options)
     test, null = "approximate randomisation, by unit", "within each unit, it is chance which model is which"
     effect = pair.difference(figure, taken, level)
@@ -98,6 +100,7 @@ def paired_bootstrap(
     metric, options, refusals: as for `approximate_randomisation`. The effect has the expanded percentile interval of the draws, and the
     p-value is read off the same draws: 0 lies outside a 95 % interval exactly where p < 0.05, up to the grain of the draws.
     """
+    _require_draws(n_draws)
     figure, taken, pair = _asked(y, ours, theirs, metric, weight, unit, level, options)
     test, null = f"paired bootstrap by unit, {n_draws:,} draws", "the two differ by 0"
     effect = pair.difference(figure, taken, level)
@@ -132,6 +135,11 @@ def share_of_flips(differences: Array, *, n_draws: int = FLIPS, seed: int = 0) -
     moved = np.flatnonzero(differences)
     flipped = -2 * differences[moved]
     return _share(lambda flips: total + np.where(flips, flipped, 0.0).sum(axis=1), total, len(moved), n_draws, seed)
+
+
+def _require_draws(n_draws: int) -> None:
+    if n_draws < _LEAST_DRAWS:
+        raise ValueError(f"{n_draws} draws: a p-value of so few says nothing; give {_LEAST_DRAWS} or more")
 
 
 def _asked(

@@ -149,10 +149,13 @@ def choose_threshold(
         raise ValueError(f"delta is {delta}: the chance that a promise is broken must lie between 0 and ½, e.g. 0.05")
     _require_days(alerts_per_day_at_most, day=day, rows_per_day=rows_per_day, weight=weight, unit=unit)
     rows = rows_of(y, score, weight=weight, unit=unit, level=level)
-    days, n_days = unit_codes(day, rows.n) if day is not None else (None, 0)
+    days, n_days = _days_of(day, rows.n)
     asked = _Asked(promises=promises, prices=prices, delta=delta, level=level, seed=seed)
     try:
-        return _answer(_ordered(rows, days, n_days, rows_per_day), asked)
+        _require_rows(rows)
+        are_only_counted = prices is None and weight is None and unit is None
+        ordered = falling(rows, day=days, n_days=n_days, rows_per_day=rows_per_day, are_only_counted=are_only_counted)
+        return _answer(ordered, asked)
     except Refused as refused:
         n_positives = int(np.sum(rows.y > 0))
         return ChosenThreshold(
@@ -169,7 +172,8 @@ class _Asked:
     seed: int
 
 
-def _ordered(rows: Rows, days: IntArray | None, n_days: int, rows_per_day: float | None) -> Falling:
+def _require_rows(rows: Rows) -> None:
+    """Raises Refused for rows on which no threshold can be chosen."""
     require_decidable(rows)
     positives = float(np.sum(rows.weights[rows.y > 0]))
     if positives <= 0:
@@ -181,7 +185,6 @@ def _ordered(rows: Rows, days: IntArray | None, n_days: int, rows_per_day: float
     if rows.weight is not None and (rows.weight == 0).any():
         # A row without weight is no row; kept, it would offer its score as a threshold and count among the independent ones.
         raise Undefined("a weight is 0: leave those rows out")
-    return falling(rows, day=days, n_days=n_days, rows_per_day=rows_per_day)
 
 
 def _allowed(rows: Falling, asked: _Asked) -> NDArray[np.bool_]:
@@ -372,6 +375,18 @@ def _prices(false_positive: float | None, false_negative: float | None, true_pos
             "give false_positive and false_negative, what either mistake costs: one of them alone makes never or always cheapest"
         )
     return prices_of(false_positive=false_positive, false_negative=false_negative, true_positive=true_positive, true_negative=true_negative)
+
+
+def _days_of(day: ArrayLike | None, n: int) -> tuple[IntArray | None, int]:
+    """Codes of the days and how many there are. Raises ValueError for other than one known day a row."""
+    if day is None:
+        return None, 0
+    if np.shape(day) != (n,):
+        raise ValueError(f"day has the shape {np.shape(day)} for {n:,} rows")
+    try:
+        return unit_codes(day, n)
+    except ValueError as error:
+        raise ValueError("a day is missing or of another kind than the rest: of which day a row is must be known") from error
 
 
 def _require_days(
