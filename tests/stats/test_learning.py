@@ -158,3 +158,18 @@ def test_a_worth_of_nothing_and_losses_of_no_shape_are_value_errors():
 @pytest.mark.parametrize("number", [1, 5, 8])
 def test_simulated_worlds_are_diagnosed_rightly(number):
     assert simulate("learning", number, worlds=60).holds
+
+
+def test_repeats_that_all_gave_the_same_tell_nothing():
+    found = stats.diagnose([100, 200], [[0.1, 0.1]] * 2, [[0.3, 0.3]] * 2)
+    assert found.limited_by is Limit.UNKNOWN
+    assert "every repeat gave the same" in found.because
+    assert found.gap.value is None
+
+
+def test_a_train_loss_without_spread_is_refused_while_the_gap_is_told():
+    noise = 0.01 * np.random.default_rng(0).normal(size=(2, 30))
+    found = stats.diagnose([100, 200], np.zeros((2, 30)), 0.3 + noise)
+    assert found.limited_by is Limit.VARIANCE
+    assert found.train.refused
+    assert found.gap.interval.low < found.gap.value < found.gap.interval.high

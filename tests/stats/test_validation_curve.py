@@ -51,3 +51,8 @@ def test_losses_that_cannot_be_judged_say_why_and_wrong_calls_raise():
         stats.diagnose_validation_curve(DEPTH[::-1], repeats(TRAIN), repeats(VALIDATE))
     with pytest.raises(ValueError, match="entries"):
         stats.diagnose_validation_curve(DEPTH, repeats(TRAIN)[:3], repeats(VALIDATE))
+
+
+def test_repeats_that_all_gave_the_same_make_no_value_worse():
+    found = stats.diagnose_validation_curve([1, 2, 3], [[0.1, 0.1]] * 3, [[0.3, 0.3], [0.2, 0.2], [0.4, 0.4]])
+    assert found.as_good == (1, 2, 3)

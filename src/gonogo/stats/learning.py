@@ -26,7 +26,7 @@ from gonogo.stats.estimates import as_floats, estimated, require_level
 from gonogo.stats.figure import Figure
 from gonogo.stats.loss_lines import Line, Losses, difference, line_of
 from gonogo.stats.power_law import gain_of_a_doubling
-from gonogo.stats.refusals import Refused
+from gonogo.stats.refusals import NoSpread, Refused
 from gonogo.types.evidence import Curve, Estimate, Of, Point, Series
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ def diagnose(
 
     More data cannot buy more than the gap, as the best model of a form fits its own rows no better than the fitted one. What a doubling
     would buy is extrapolated from repeats, and refused where each size was trained once.
-    Raises ValueError for sizes that do not rise. Losses that cannot be judged (NaN, refused, one repeat) are Limit.UNKNOWN, which says why.
+    Raises ValueError for sizes that do not rise. Losses that cannot be judged (NaN, refused, one repeat, or repeats all
+    alike) are Limit.UNKNOWN, which says why.
 
     >>> rng = np.random.default_rng(0)
     >>> sizes = np.array([100, 200, 400, 800])
@@ -110,6 +111,7 @@ def diagnose(
     try:
         train = line_of(train_losses, "train_losses", len(rows))
         validate = line_of(validate_losses, "validate_losses", len(rows))
+        difference(validate, train, len(rows) - 1, level)
     except Refused as refused:
         return _undiagnosed(str(refused), worth)
     if worth is not None and not worth > 0:
@@ -225,6 +227,8 @@ def _rising(sizes: ArrayLike) -> Array:
 
 def _last(line: Line, level: float) -> Figure:
     interval = line.interval(len(line.mean) - 1, level)
+    if not interval.low < interval.high:
+        raise NoSpread("every repeat gave the same loss: how far the truth may be is unknown")
     return Figure(value=float(line.mean[-1]), interval=interval, n_units=line.units[-1], n_rows=line.units[-1])
 
 
@@ -239,7 +243,7 @@ def _undiagnosed(why: str, worth: float | None) -> Diagnosis:
     return Diagnosis(
         limited_by=Limit.UNKNOWN,
         because=why,
-        remedy="Give losses of more rows, all of them finite",
+        remedy="Give losses of more rows, all of them finite, or of more repeats",
         train=lacking("train loss"),
         validate=lacking("validate loss"),
         gap=lacking("validate − train", Of.DIFFERENCE),
@@ -255,11 +259,12 @@ def _curve(seen: _Seen, title: str) -> Curve:
 
 
 def series_of(name: str, x: Array, line: Line, level: float) -> Series:
-    """A line of a curve with its intervals."""
+    """A line of a curve with its intervals; a point without spread has none."""
     intervals = [line.interval(i, level) for i in range(len(x))]
+    ends = [(one.low, one.high) if one.low < one.high else (None, None) for one in intervals]
     points = (
-        Point(x=float(at), y=float(mean), low=interval.low, high=interval.high, n=n)
-        for at, mean, interval, n in zip(x, line.mean, intervals, line.units, strict=True)
+        Point(x=float(at), y=float(mean), low=low, high=high, n=n)
+        for at, mean, (low, high), n in zip(x, line.mean, ends, line.units, strict=True)
     )
     return Series(name=name, points=tuple(points))
 

@@ -11,13 +11,15 @@ import numpy as np
 
 from gonogo.stats.distributions import t_quantile
 from gonogo.stats.figure import Figure
-from gonogo.stats.refusals import NotFinite, TooFewUnits
+from gonogo.stats.refusals import NoSpread, NotFinite, TooFewUnits
 from gonogo.types.evidence import Estimate, Interval
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from gonogo.types.evidence import Array
+
+_ROUNDING = 1e-12  # an error below this share of the losses is rounding, not spread
 
 Losses: TypeAlias = "Sequence[Estimate] | ArrayLike"
 
@@ -67,8 +69,10 @@ def line_of(losses: Losses, name: str, n_points: int) -> Line:
 
 
 def difference(ours: Line, theirs: Line, point: int, level: float) -> Figure:
-    """ours − theirs at one point, measured on other rows: their errors add."""
+    """ours − theirs at one point, measured on other rows: their errors add. Raises NoSpread where neither has any."""
     (value, error), (other, other_error) = (line.combined(np.eye(len(line.mean))[point]) for line in (ours, theirs))
+    if math.hypot(error, other_error) <= _ROUNDING * max(abs(value), abs(other)):
+        raise NoSpread("every repeat gave the same losses: how far the truth may be is unknown")
     n_units = min(ours.units[point], theirs.units[point])
     half = t_quantile((1 + level) / 2, n_units - 1) * math.hypot(error, other_error)
     gap = value - other

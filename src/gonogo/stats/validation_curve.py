@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from gonogo.types.evidence import Array
 
 
-_WORDS = {"too_simple": "Too simple (bias)", "too_rich": "Too rich (variance)", "worse": "Worse, and train does not tell why"}
+_ROUNDING = 1e-12  # an error below this share of the losses is rounding, not spread
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,10 +91,12 @@ def _group(train: Line, validate: Line, i: int, best: int, level: float) -> str:
 
 
 def _beyond(line: Line, i: int, best: int, level: float) -> tuple[float, float]:
-    """The interval of the loss at i minus that at the best, for all m − 1 comparisons together."""
+    """The interval of the loss at i minus that at the best, for all m − 1 comparisons together; without end where no spread was seen."""
     share = np.zeros(len(line.mean))
     share[i], share[best] = 1, -1
     value, error = line.combined(share)
+    if error <= _ROUNDING * max(abs(line.mean[i]), abs(line.mean[best])):
+        return -math.inf, math.inf
     half = t_quantile(1 - (1 - level) / 2 / (len(line.mean) - 1), line.n_units - 1) * error
     return value - half, value + half
 
