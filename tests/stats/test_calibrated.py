@@ -90,3 +90,9 @@ def test_a_constant_score_that_is_the_rate_is_calibrated():
 def test_a_perfect_model_is_left_in_peace(name):
     (number,) = (i for i, claim in enumerate(CLAIMS) if claim.name == name)
     assert simulate("probabilities", number, worlds=120).holds
+
+
+def test_units_that_all_miss_alike_speak_against_the_mean():
+    found = stats.calibration_test(np.ones(100), np.full(100, 0.5), unit=np.arange(100))
+    assert "decided by the mean" in found.test
+    assert found.p_value < 1e-10

@@ -141,12 +141,13 @@ def _of_rows(total: float, variance: float) -> tuple[float, float]:
 
 
 def _of_units(rows: Rows, value: Array) -> tuple[float, float]:
-    """t of a sum over units, and its two-sided p."""
+    """t of a sum over units, and its two-sided p. Units that all miss alike have no spread about their mean: there it is taken about 0."""
     by_unit = np.bincount(rows.unit, weights=value, minlength=rows.n_units)  # type: ignore[arg-type]
     error = math.sqrt(rows.n_units * float(np.var(by_unit, ddof=1)))
-    if error <= 1e-12 * float(np.abs(value).sum()):
+    total, size = float(by_unit.sum()), float(np.abs(value).sum())
+    if abs(total) <= 1e-12 * size and error <= 1e-12 * size:
         return 0.0, 1.0
-    t = float(by_unit.sum()) / error
+    t = total / (error if error > 1e-12 * size else math.sqrt(float(np.sum(by_unit * by_unit))))
     return t, 2 * t_tail(abs(t), rows.n_units - 1)
 
 
