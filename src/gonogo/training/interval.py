@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gonogo.stats.bootstrap import interval_of_draws
 from gonogo.stats.clustered import ratio_of_sums
 from gonogo.stats.estimates import estimated
 from gonogo.stats.figure import Figure
 from gonogo.stats.influence import LOGIT, PLAIN, interval_of_influence
 from gonogo.stats.refusals import Undefined
-from gonogo.stats.resampling import percentile_interval, unit_draws
+from gonogo.stats.resampling import unit_draws
 
 if TYPE_CHECKING:
     from gonogo.types.evidence import Array, Estimate, IntArray
@@ -42,6 +43,8 @@ def _figure(statistic: Statistic, predictions: Table, outcomes: Table, unit: Int
     if analytic is not None:
         found = analytic.by_group(np.zeros(len(unit), dtype=np.int64), 1)
         value = float(found.value[0])
+        if found.refused and found.refused[0]:
+            raise Undefined(found.refused[0])
         if not np.isfinite(value):
             raise Undefined(f"{statistic.name} does not exist on these rows")
         errors = np.bincount(unit, weights=found.influence, minlength=n_units).astype(np.float64)
@@ -49,8 +52,7 @@ def _figure(statistic: Statistic, predictions: Table, outcomes: Table, unit: Int
         return Figure(value=value, interval=interval, n_units=n_units, n_rows=len(unit))
     of = statistic.prepare(predictions, outcomes)
     whole = of(np.ones(len(unit)))
-    drawn = [of(weight[unit]) for weight in unit_draws(n_units, _DRAWS, seed)]
-    known: Array = np.array([value for value in drawn if value is not None])
-    if whole is None or not len(known):
+    if whole is None:
         raise Undefined(f"{statistic.name} does not exist on these rows")
-    return Figure(value=whole, interval=percentile_interval(known, n_units=n_units), n_units=n_units, n_rows=len(unit))
+    drawn: Array = np.array([of(weight[unit]) for weight in unit_draws(n_units, _DRAWS, seed)], dtype=np.float64)  # None becomes NaN
+    return Figure(value=whole, interval=interval_of_draws(drawn, n_units=n_units), n_units=n_units, n_rows=len(unit))
