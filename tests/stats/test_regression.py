@@ -140,3 +140,16 @@ def test_a_wrong_call_is_a_value_error(wrong):
 @pytest.mark.parametrize("number", [0, 4])
 def test_intervals_hold_the_truth(number):
     assert simulate("regression", number, worlds=200).holds
+
+
+@pytest.mark.parametrize("figure", [stats.root_mean_squared_error, stats.mean_absolute_error, stats.quantile_loss, stats.r_squared])
+@pytest.mark.parametrize("size", [1e-200, 1e-17, 1e200])
+def test_the_unit_of_measurement_changes_no_interval(figure, size):
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=300)
+    score, weight = y + rng.normal(size=300), np.r_[0.0, rng.uniform(size=299)]
+    y[0] = 1e90  # of no weight: it is not there
+    one, other = figure(y, score, weight=weight), figure(y * size, score * size, weight=weight)
+    scale = 1 if figure is stats.r_squared else size
+    for of in (lambda it: it.value, lambda it: it.interval.low, lambda it: it.interval.high):
+        assert of(other) == pytest.approx(scale * of(one), rel=1e-9)

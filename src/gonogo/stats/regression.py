@@ -42,7 +42,7 @@ def root_mean_squared_error(
     root_mean_squared_error 1.146 [0.3752, 3.498], delta method by unit on the log scale, t, 4 units
     """
     rows = rows_of(y, score, weight=weight, unit=unit, level=level)
-    return _estimate("root_mean_squared_error", rows, lambda: _rooted(_mean_error(rows, _from_truth(rows) ** 2, level)))
+    return _estimate("root_mean_squared_error", rows, lambda: _root_mean_square(rows, level))
 
 
 def mean_absolute_error(
@@ -172,22 +172,28 @@ def _from_truth(rows: Rows) -> Array:
     return np.where(np.abs(off) <= _ROUNDING * np.abs(rows.y), 0.0, off)
 
 
+def _root_mean_square(rows: Rows, level: float) -> Figure:
+    """The root of the mean squared error and of its interval's ends, in the unit of the largest, whose square overflows nothing."""
+    off = np.where(rows.weights > 0, np.abs(_from_truth(rows)), 0.0)
+    unit = float(off.max(initial=0.0)) or 1.0
+    mean = _mean_error(rows, (off / unit) ** 2, level)
+    low, high = unit * math.sqrt(mean.interval.low), unit * math.sqrt(mean.interval.high)
+    return replace(mean, value=unit * math.sqrt(mean.value), interval=replace(mean.interval, low=low, high=high))
+
+
 def _mean_error(rows: Rows, error: Array, level: float) -> Figure:
     """Σw·error / Σw of errors ≥ 0, on the log scale: they are skewed to the right, and a mean of them lies above 0."""
     weight = rows.weights
     total = float(weight.sum())
     if total <= 0:
         raise Undefined("no row has weight: the figure does not exist")
-    value = float(np.sum(weight * error)) / total
+    value = float(np.sum(weight / total * error))
     if value <= 0:
         raise NoSpread("every prediction is exact: how far the truth may be is unknown")
-    return _by_unit(rows, value, weight * (error - value) / total, level, LOG)
-
-
-def _rooted(mean_square: Figure) -> Figure:
-    """The root of a mean square and of its interval's ends."""
-    low, high = math.sqrt(mean_square.interval.low), math.sqrt(mean_square.interval.high)
-    return replace(mean_square, value=math.sqrt(mean_square.value), interval=replace(mean_square.interval, low=low, high=high))
+    # Of the mean: whether y is in metres or in light years, the same intervals are made.
+    found = _by_unit(rows, 1.0, weight / total * (error / value - 1), level, LOG)
+    interval = replace(found.interval, low=value * found.interval.low, high=value * found.interval.high)
+    return replace(found, value=value, interval=interval)
 
 
 def _explained(rows: Rows, level: float) -> Figure:
@@ -195,9 +201,13 @@ def _explained(rows: Rows, level: float) -> Figure:
     total = float(weight.sum())
     if total <= 0:
         raise Undefined("no row has weight: the figure does not exist")
-    spread = rows.y - float(np.sum(weight * rows.y)) / total
+    weight = weight / total
+    y, off = (np.where(weight > 0, one, 0.0) for one in (rows.y, off))
+    unit = max(float(np.abs(y).max()), float(np.abs(off).max())) or 1.0  # in it no square overflows or vanishes
+    y, off = y / unit, off / unit
+    spread = y - float(np.sum(weight * y))
     left, whole = float(np.sum(weight * off * off)), float(np.sum(weight * spread * spread))
-    if whole <= (_ROUNDING * float(np.sum(weight * np.abs(rows.y)))) ** 2 / total:
+    if whole <= (_ROUNDING * float(np.sum(weight * np.abs(y)))) ** 2:
         raise Undefined("all outcomes are the same: there is no variance to explain")
     if left <= 0:
         raise NoSpread("every prediction is exact: how far the truth may be is unknown")
