@@ -37,7 +37,7 @@ _CROSSED = 12  # columns whose products are terms as well
 _RIDGE = 0.01  # of a term's variance; and as many times more as there are terms for a row
 _LEAST = 10  # rows of a side in either half
 _LARGEST = 1e150  # what stands for infinity among the columns
-_REPEATED = 0.01  # of the rows of a side, at most, where a row that is on both sides is one and the same
+_REPEATED = 0.01  # of the rows of a side: if fewer repeat within it, and more are on the other side too, those are one and the same
 _TINY = 1e-12
 _CHUNK = 4_096
 
@@ -146,7 +146,7 @@ def _learns(a: Drawn, b: Drawn, rng: np.random.Generator) -> tuple[Mask, Mask]:
 
 
 def _alike(a: Array, b: Array) -> tuple[IntArray | None, IntArray | None]:
-    """Which rows are one and the same, where rows hardly ever repeat within a side, so that one found on both is no chance; else None.
+    """Which rows are one and the same, where rows hardly ever repeat within a side but do on both, which is then no chance; else None.
 
     Tables that overlap hold such rows. A classifier that learns that a row is of a errs where the same row of b is held out: its area falls
     below one half, and two copies of one file would seem to differ.
@@ -155,8 +155,9 @@ def _alike(a: Array, b: Array) -> tuple[IntArray | None, IntArray | None]:
     rows = both.view(np.dtype((np.void, both.itemsize * both.shape[1]))).ravel()
     _, code = np.unique(rows, return_inverse=True)
     of_a, of_b = code[: len(a)].astype(np.int64), code[len(a) :].astype(np.int64)
-    seldom = all(len(np.unique(side)) >= (1 - _REPEATED) * len(side) for side in (of_a, of_b))
-    return (of_a, of_b) if seldom and len(np.intersect1d(of_a, of_b)) else (None, None)
+    is_seldom_within = all(len(np.unique(side)) >= (1 - _REPEATED) * len(side) for side in (of_a, of_b))
+    is_often_on_both = len(np.intersect1d(of_a, of_b)) > _REPEATED * min(len(of_a), len(of_b))
+    return (of_a, of_b) if is_seldom_within and is_often_on_both else (None, None)
 
 
 def _half(n: int, rng: np.random.Generator) -> Mask:
