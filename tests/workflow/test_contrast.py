@@ -90,6 +90,10 @@ def test_every_answer_reads_as_an_answer_and_a_next_step_and_is_a_record(said):
     assert canonical(from_bytes(Comparison, canonical(record))) == canonical(record)
 
 
+def test_a_p_value_near_the_limit_is_told_in_digits_that_show_on_which_side_it_lies():
+    assert [text_compare._p(p) for p in (0.00001, 0.0495, 0.0504, 0.44)] == ["< 0.0001", "0.0495", "0.0504", "0.44"]
+
+
 def test_a_margin_that_was_given_binds_a_better_model_too():
     lost = Margin(metric="log_loss", limit=0.001, stated_in="--margin", kept=False)
     said, because = answer(figures(auc=BETTER, log_loss=UNSEEN), (lost,), same_model=False)

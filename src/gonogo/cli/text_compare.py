@@ -88,7 +88,7 @@ def _figure(estimate: Estimate | None) -> str:
 
 
 def _p(p: float) -> str:
-    return "< 0.0001" if p < 0.0001 else f"{p:.4f}" if p < 0.01 else f"{p:.2f}"
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}" if p < 0.1 else f"{p:.2f}"
 
 
 def _slices(slices: tuple[Contrast, ...]) -> list[str]:
