@@ -149,5 +149,10 @@ def test_units_that_are_too_many_to_keep_stay_apart_and_a_missing_one_is_an_erro
     assert "the unit 'user' is missing in 1 rows" in answer.err
 
 
+def test_units_beyond_what_a_float_can_hold_stay_apart(tmp_path):
+    pq.write_table(pa.table({"id": 2**60 + np.arange(500), "x": np.random.default_rng(0).normal(size=500)}), tmp_path / "a.parquet")
+    assert gonogo.differ(tmp_path / "a.parquet", tmp_path / "a.parquet", unit="id").n_units == 500
+
+
 def test_two_copies_of_one_file_do_not_differ(files):
     assert run("differ", files["a"], files["a"]).status == 0

@@ -50,7 +50,8 @@ def differ(
     with tempfile.TemporaryDirectory() as spill, open_connection(memory_limit=MEMORY, workspace=Path(spill)) as connection:
         sides = [_opened(read, relation, connection) for read, relation in ((a, "a"), (b, "b"))]
         hashed = frozenset().union(*(_with_many_values(side) for side in sides))
-        table_a, table_b = (FileColumns(table=side, hashed=hashed, unit=unit) for side in sides)
+        labelled = unit if unit in hashed or all(side.types.get(unit or "") in _NUMBERS for side in sides) else None
+        table_a, table_b = (FileColumns(table=side, hashed=hashed, labelled=labelled) for side in sides)
         try:
             return compare(
                 table_a, table_b, outcome=outcome, score=score, unit=unit, columns=columns, margins=chosen, level=level, seed=seed
@@ -75,17 +76,17 @@ class FileColumns(Mapping[str, Any]):
 
     table: Opened
     hashed: frozenset[str]  # text whose values are too many to keep
-    unit: str | None  # the column of the independent unit: no two units may share a bucket
+    labelled: str | None  # the column of the unit where its values are no floats, so that none of them may be rounded or share a bucket
 
     def __getitem__(self, name: str) -> NDArray[Any] | Coded:
+        if name == self.labelled:
+            return self._labels(name)
         kind = self.table.types[name]
         if kind in _NUMBERS or kind in _FLOATS or kind.startswith("DECIMAL"):
             return self._filled(f"CAST({_quoted(name)} AS DOUBLE)", "float64")
         if kind in _TIMES:
             return self._filled(f"CAST({_quoted(name)} AS TIMESTAMP)", "datetime64[us]")
-        if name not in self.hashed:
-            return self._coded(name)
-        return self._labels(name) if name == self.unit else self._by_hash(name)
+        return self._by_hash(name) if name in self.hashed else self._coded(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.table.types)
