@@ -355,3 +355,8 @@ def test_rates_and_shares_that_make_no_sense_are_refused(call: Callable):
 @pytest.mark.parametrize("number", range(4), ids=lambda number: CLAIMS[number].method)
 def test_what_is_claimed_holds_in_two_hundred_worlds(number: int):
     assert simulate("calibration", number, worlds=200).holds
+
+
+def test_one_score_makes_no_beta_curve():
+    with pytest.raises(Undefined, match="every score is the same"):
+        stats.fit_beta([1, 0, 1, 0], [0.5] * 4)

@@ -117,3 +117,21 @@ def test_a_bin_whose_rows_all_gave_the_same_is_neither_certain_nor_noise(unit):
     assert wrong.value == pytest.approx(1, abs=1e-4)
     assert 0.95 < wrong.interval.low < 0.999
     assert wrong.interval.high == pytest.approx(1)
+
+
+@pytest.mark.parametrize("figure", [stats.expected_calibration_error, stats.brier_score, stats.log_loss, stats.calibration_slope])
+@pytest.mark.parametrize("size", [2.0**-700, 2.0**-60, 2.0**700])
+def test_weights_count_against_each_other_only_however_small_or_large(figure, size):
+    y, p = world(0)
+    weight = np.random.default_rng(1).uniform(0.5, 1, len(y))
+    one, other = figure(y, p, weight=weight), figure(y, p, weight=weight * size)
+    assert other.value == pytest.approx(one.value, rel=1e-9)
+    assert other.interval.low == pytest.approx(one.interval.low, rel=1e-9)
+
+
+def test_a_seed_may_be_negative_and_a_number_of_bins_is_whole():
+    y, p = world(0)
+    assert stats.expected_calibration_error(y, p, seed=-1).interval is not None
+    for figure in (stats.expected_calibration_error, stats.reliability, stats.brier_decomposition):
+        with pytest.raises(ValueError, match="whole number"):
+            figure(y, p, n_bins=2.5)

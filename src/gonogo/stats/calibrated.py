@@ -178,7 +178,7 @@ def _labels_drawn_again(rows: Rows, residual: Array, spread: Array, bins: IntArr
     chance = np.clip(1 - variance / np.where(squares > 0, squares, 1), EPS, 1)
     tries = np.maximum(1, np.rint(mean / (jump * chance))).astype(np.int64)
     chance = np.clip(mean / (jump * tries), 0, 1)
-    random = np.random.Generator(np.random.Philox(key=np.array([seed, 2], dtype=np.uint64)))
+    random = np.random.Generator(np.random.Philox(key=np.array([seed % 2**64, 2], dtype=np.uint64)))
     drawn = random.binomial(tries, chance, size=(DRAWS, len(mass)))
     return np.bincount(bins, weights=residual) / mass, (jump * drawn - mean) / mass
 

@@ -145,6 +145,8 @@ def fit_beta(y: ArrayLike, score: ArrayLike, *, weight: ArrayLike | None = None)
     """
     y, score, weight = _checked(y, score, weight)
     seen = weight > 0
+    if float(np.ptp(score[seen])) == 0:
+        raise Undefined("every score is the same: there is no curve through one point")
     if score[seen & (y == 0)].max() <= score[seen & (y == 1)].min():
         raise Undefined("a score parts the outcomes: the steeper the curve, the likelier they are, without end")
     p = _clipped(score)

@@ -117,7 +117,7 @@ def rooted(interval: Interval) -> Interval:
 
 def normals(shape: tuple[int, int], seed: int) -> Array:
     """Standard normal draws that are a function of (shape, seed)."""
-    return np.random.Generator(np.random.Philox(key=np.array([seed, 0], dtype=np.uint64))).standard_normal(shape)
+    return np.random.Generator(np.random.Philox(key=np.array([seed % 2**64, 0], dtype=np.uint64))).standard_normal(shape)
 
 
 def sums_of_units(rows: Rows, bins: IntArray, n_bins: int, *values: Array) -> Iterator[tuple[Array, ...]]:
@@ -190,7 +190,7 @@ def _likeliest(seen: Array, variance: Array) -> Array:
 def _heavier(n_units: int, seed: int) -> Array:
     """(draws,) factors that turn normal draws into those of t(G − 1): the noise itself is known from G units only."""
     df = n_units - 1
-    random = np.random.Generator(np.random.Philox(key=np.array([seed, 1], dtype=np.uint64)))
+    random = np.random.Generator(np.random.Philox(key=np.array([seed % 2**64, 1], dtype=np.uint64)))
     return np.sqrt(df / random.chisquare(df, DRAWS))
 
 

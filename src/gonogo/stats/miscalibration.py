@@ -75,9 +75,9 @@ def bins_that_show_noise(n_units: int, n_bins: int) -> int:
 
 
 def require_bins(n_bins: int) -> None:
-    """Raises ValueError below 1 bin."""
-    if n_bins < 1:
-        raise ValueError(f"{n_bins} bins: at least one is needed")
+    """Raises ValueError below 1 bin, and for no whole number."""
+    if n_bins < 1 or n_bins != int(n_bins):
+        raise ValueError(f"{n_bins} bins: a whole number of them is needed, at least one")
 
 
 def _estimate(metric: str, rows: Rows, cut: Callable[[Array, int], IntArray], n_bins: int, level: float, seed: int) -> Estimate:

@@ -11,6 +11,7 @@ The methods are closed forms: `seed` has no effect.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -82,7 +83,7 @@ def told(rows: Rows) -> Rows:
     require_binary(rows.y)
     require_weights(rows.weight)
     require_probabilities(rows.score)
-    return with_weight(rows)
+    return with_weight(replace(rows, weight=_tame(rows.weight)))
 
 
 def told_of_both_classes(rows: Rows) -> Rows:
@@ -119,6 +120,14 @@ def with_weight(rows: Rows) -> Rows:
     kept = rows.weight > 0
     unit, n_units = unit_codes(None if rows.unit is None else rows.unit[kept], int(kept.sum()))
     return replace(rows, y=rows.y[kept], score=rows.score[kept], weight=rows.weight[kept], unit=unit, n_units=n_units)
+
+
+def _tame(weight: Array | None) -> Array | None:
+    """The weights, by a power of two smaller or larger where their squares would overflow or vanish: no figure of theirs moves by a bit."""
+    largest = 1.0 if weight is None else float(weight.max(initial=0.0))
+    if weight is None or largest == 0 or 1e-100 < largest < 1e100:
+        return weight
+    return np.ldexp(weight, -math.frexp(largest)[1])
 
 
 def _sums(rows: Rows, loss: _Loss) -> UnitSums:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gonogo.types.evidence import Array, Estimate
 
 _STEPS = 50
-_GONE = 1e-12  # information of a row: below, the fit has run off to infinity
+_GONE = 1e-12  # information of a row of weight 1: below, the fit has run off to infinity
 _METHOD = "sandwich by unit, t(G-1)"
 
 
@@ -78,11 +78,11 @@ def _slope(rows: Rows, level: float) -> Figure:
     for _ in range(_STEPS):
         residual, spread = _residual_and_spread(rows.y, line, w)
         mass = float(spread.sum())
-        if not mass > _GONE * rows.n:
+        if not mass > _GONE * float(w.sum()):
             break
         around = x - float(np.sum(spread * x)) / mass  # about its own mean the two steps are independent of each other
         information = float(np.sum(spread * around * around))
-        if not information > _GONE * rows.n:
+        if not information > _GONE * float(w.sum()):
             break
         step = float(np.sum(residual * around)) / information
         if abs(step) <= 1e-12 * max(1.0, abs(slope)):

@@ -10,6 +10,7 @@ import numpy as np
 from gonogo.stats.clustered import wilson
 from gonogo.stats.estimates import Rows, rows_of
 from gonogo.stats.gaps import sums_of_units
+from gonogo.stats.miscalibration import require_bins
 from gonogo.stats.probabilities import told
 from gonogo.stats.refusals import Refused, Undefined
 from gonogo.stats.score_bins import equal_mass_bins
@@ -62,8 +63,7 @@ def reliability(
     >>> [round(one.said, 1) for one in found.bins], found.bins[0].n_rows
     ([0.2, 0.5, 0.8], 1000)
     """
-    if n_bins < 1:
-        raise ValueError(f"{n_bins} bins: at least one is needed")
+    require_bins(n_bins)
     rows = rows_of(y, score, weight=weight, unit=unit, level=level)
     try:
         seen = told(rows)

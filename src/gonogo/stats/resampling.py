@@ -38,7 +38,7 @@ def unit_draws(n_units: int, n_draws: int, seed: int, *, first: int = 0) -> Arra
     """
     draws = np.empty((n_draws, n_units))
     for i in range(n_draws):
-        words = np.random.Philox(key=np.array([seed, first + i], dtype=np.uint64)).random_raw(n_units)
+        words = np.random.Philox(key=np.array([seed % 2**64, first + i], dtype=np.uint64)).random_raw(n_units)
         # The high word times n, high word again: a whole number below n, uneven by at most n / 2³².
         drawn = ((words >> _HIGH_WORD) * np.uint64(n_units)) >> _HIGH_WORD
         draws[i] = np.bincount(drawn.astype(np.int64), minlength=n_units)
