@@ -46,3 +46,13 @@ def test_what_cannot_be_given_is_refused_and_a_wrong_call_raises():
 
 def test_the_interval_holds_what_as_many_units_reach():
     assert simulate("catalogue", 0, worlds=200).holds
+
+
+def test_a_set_of_ids_is_a_catalogue():
+    assert stats.catalogue_coverage([[1, 2], [2, 3]], catalogue={1, 2, 3, 4}).value == 0.75
+
+
+@pytest.mark.parametrize("lists", [[[1, 2], [2, np.nan]], [["a", "b"], ["c", None]]])
+def test_a_list_that_is_filled_up_is_no_list_of_items(lists):
+    with pytest.raises(ValueError, match="missing"):
+        stats.catalogue_coverage(lists, catalogue=10)

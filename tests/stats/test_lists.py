@@ -263,3 +263,15 @@ def test_perfect_lists_keep_their_width():
 @pytest.mark.parametrize("number", [0, 3, 9])
 def test_intervals_hold_the_truth(number):
     assert simulate("lists", number, worlds=200).holds
+
+
+@pytest.mark.parametrize(
+    "figure", [stats.ndcg, stats.mean_average_precision, stats.mean_reciprocal_rank, stats.hit_rate, stats.recall_at_k]
+)
+def test_k_may_come_as_a_whole_float_and_never_without_end(figure):
+    rng = np.random.default_rng(0)
+    y, score = (rng.random((40, 12)) < 0.3).astype(float), rng.random((40, 12))
+    assert figure(y, score, k=5.0) == figure(y, score, k=5)
+    for k in (float("inf"), float("nan"), 2.5, 0):
+        with pytest.raises(ValueError, match="k is"):
+            figure(y, score, k=k)

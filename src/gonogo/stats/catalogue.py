@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 
 
 def catalogue_coverage(
-    recommended: ArrayLike, *, catalogue: int | ArrayLike, unit: ArrayLike | None = None, level: float = 0.95, seed: int = 0
+    recommended: ArrayLike,
+    *,
+    catalogue: int | ArrayLike | AbstractSet[Any],
+    unit: ArrayLike | None = None,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> Estimate:
     """The share of the catalogue's items that stand in at least one list.
 
@@ -58,6 +64,7 @@ def catalogue_coverage(
 def _shown(recommended: ArrayLike, unit: ArrayLike | None) -> tuple[np.ndarray, IntArray, int]:
     """(n,) ids and their unit codes."""
     given = np.asarray(recommended)
+    _require_known(given, "an item that was shown")
     if given.ndim == 1 and unit is None:
         raise ValueError("one column of ids needs `unit`, which says whose list a row belongs to")
     if given.ndim not in (1, 2):
@@ -67,18 +74,28 @@ def _shown(recommended: ArrayLike, unit: ArrayLike | None) -> tuple[np.ndarray, 
     return given.ravel(), np.repeat(codes, given.shape[1]) if given.ndim == 2 else codes, n_units
 
 
-def _size(catalogue: int | ArrayLike, items: np.ndarray) -> int:
+def _size(catalogue: int | ArrayLike | AbstractSet[Any], items: np.ndarray) -> int:
     """How many items there are. Raises ValueError where more were shown, or others: the share would not be one."""
+    if isinstance(catalogue, AbstractSet):
+        catalogue = np.array(list(catalogue))
     if np.ndim(catalogue) == 0:
         n_items, n_shown = int(catalogue), len(np.unique(items))  # type: ignore[arg-type]
         if n_shown > n_items:
             raise ValueError(f"{n_shown:,} different items were shown, of a catalogue of {n_items:,}")
         return n_items
-    ids = np.unique(np.asarray(catalogue))
+    given = np.asarray(catalogue)
+    _require_known(given, "an item of the catalogue")
+    ids = np.unique(given)
     strange = np.setdiff1d(items, ids)
     if len(strange):
         raise ValueError(f"{len(strange):,} items that were shown are not in the catalogue, e.g. {strange[0]}")
     return len(ids)
+
+
+def _require_known(items: np.ndarray, what: str) -> None:
+    """Raises ValueError for NaN and None: shorter lists are given as one column of ids with their units, not filled up."""
+    if (items != items).any() if items.dtype.kind != "O" else any(one is None or one != one for one in items.ravel().tolist()):
+        raise ValueError(f"{what} is missing (None or NaN): give lists of unequal length as one column of ids with `unit`")
 
 
 def _reached(items: np.ndarray, units: IntArray, n_units: int) -> tuple[int, Array]:

@@ -209,7 +209,7 @@ def _mean_over_lists(
             raise NotFinite("a score is NaN or infinite")
         if len(lists.y) == 0:
             raise TooFewUnits("no rows: nothing was ranked")
-        return _mean(lists, _by_list(lists, figures, k), empty, level)
+        return _mean(lists, _by_list(lists, figures, None if k is None else int(k)), empty, level)
 
     return estimated(metric, figure, n_rows=len(lists.size), n_units=lists.n_units, better="higher")
 
@@ -439,7 +439,7 @@ def _same_within(values: np.ndarray, start: IntArray, size: IntArray, name: str)
 
 def _require_call(k: int | None, empty: float | None, level: float) -> None:
     require_level(level)
-    if k is not None and (k != int(k) or k < 1):
+    if k is not None and not (k >= 1 and k % 1 == 0):
         raise ValueError(f"k is {k}: it counts places from the top, 1 or more")
     if empty is not None and not 0 <= empty <= 1:
         raise ValueError(f"empty is {empty}: what a list without a relevant item counts lies between 0 and 1")
