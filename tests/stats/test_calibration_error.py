@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -83,3 +85,17 @@ def test_no_weight_gives_none_and_nan_is_refused():
 
 def test_a_gap_of_one_unit_may_be_noise():
     assert calibration_error(np.array([0.0, 1.0]), np.array([0.2, 0.2]), np.array([7, 7])) == 0.0
+
+
+def test_a_draw_takes_memory_by_the_row_and_not_by_units_times_bins():
+    n = 50_000
+    rng = np.random.default_rng(0)
+    p = rng.uniform(size=n)
+    y = (rng.uniform(size=n) < p).astype(float)
+    for unit in (np.arange(n), np.arange(n) // 2):
+        figure = prepare_calibration_error(y, p, unit)
+        tracemalloc.start()
+        figure(np.ones(n))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 12 * 8 * n

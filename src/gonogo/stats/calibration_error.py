@@ -10,6 +10,7 @@ debiased error takes that noise away before it is averaged.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,15 +57,38 @@ def prepare_calibration_error(y: Array, p: Array, unit: IntArray, *, n_bins: int
     y, p = _checked(y, p)
     _, codes = np.unique(np.asarray(unit), return_inverse=True)
     bins = _bins_of_many_units(p, codes, n_bins)
-    shape = (int(codes.max(initial=-1)) + 1, int(bins.max(initial=-1)) + 1)
-    cell, gap = codes * shape[1] + bins, y - p
+    cells = _cells_of(codes, bins)
+    gap = y - p
 
     def figure(weight: Array) -> float | None:
-        gaps = np.bincount(cell, weights=weight * gap, minlength=shape[0] * shape[1])
-        mass = np.bincount(cell, weights=weight, minlength=shape[0] * shape[1])
-        return _debiased(gaps.reshape(shape).astype(np.float64), mass.reshape(shape).astype(np.float64))
+        return _debiased(cells, cells.add(weight * gap), cells.add(weight))
 
     return figure
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Cells:
+    """The pairs of unit and bin that have rows: at most as many as rows, where a table of all pairs would be units × bins."""
+
+    of_row: IntArray | None  # (n,) which pair each row is of; None where each row is a pair of its own, in order
+    bin: IntArray  # (pairs,)
+    n_bins: int
+
+    def add(self, value: Array) -> Array:
+        """(pairs,) sums over rows."""
+        return value if self.of_row is None else np.bincount(self.of_row, weights=value, minlength=len(self.bin)).astype(np.float64)
+
+    def by_bin(self, value: Array) -> Array:
+        """(bins,) sums over pairs."""
+        return np.bincount(self.bin, weights=value, minlength=self.n_bins).astype(np.float64)
+
+
+def _cells_of(unit: IntArray, bins: IntArray) -> _Cells:
+    n_bins = int(bins.max(initial=-1)) + 1
+    if int(unit.max(initial=-1)) + 1 == len(unit):
+        return _Cells(of_row=None, bin=bins, n_bins=n_bins)
+    pairs, of_row = np.unique(unit * n_bins + bins, return_inverse=True)
+    return _Cells(of_row=of_row.astype(np.int64, copy=False), bin=pairs % n_bins, n_bins=n_bins)
 
 
 def _bins_of_many_units(p: Array, unit: IntArray, n_bins: int) -> IntArray:
@@ -77,19 +101,19 @@ def _bins_of_many_units(p: Array, unit: IntArray, n_bins: int) -> IntArray:
     return np.zeros(len(p), dtype=np.int64)
 
 
-def _debiased(gaps: Array, mass: Array) -> float | None:
-    """gaps, mass: (units, bins) sums of weight · (y − p) and of weight."""
-    by_bin = mass.sum(axis=0)
+def _debiased(cells: _Cells, gaps: Array, mass: Array) -> float | None:
+    """gaps, mass: (pairs,) sums of weight · (y − p) and of weight."""
+    by_bin = cells.by_bin(mass)
     held = by_bin > 0
     if not held.any():
         return None
-    gaps, mass, by_bin = gaps[:, held], mass[:, held], by_bin[held]
-    gap = gaps.sum(axis=0) / by_bin
-    errors = (gaps - gap * mass) / by_bin
-    n_units = (mass > 0).sum(axis=0)
+    whole = np.where(held, by_bin, 1.0)
+    gap = cells.by_bin(gaps) / whole
+    errors = (gaps - gap[cells.bin] * mass) / whole[cells.bin]
+    n_units = cells.by_bin((mass > 0).astype(np.float64))
     # One unit alone shows no spread; all of its gap may be noise.
     inflation = np.where(n_units > 1, n_units / np.maximum(n_units - 1, 1), 0.0)
-    variance = np.where(n_units > 1, inflation * np.sum(errors * errors, axis=0), gap * gap)
+    variance = np.where(n_units > 1, inflation * cells.by_bin(errors * errors), gap * gap)
     return float(np.sqrt(max(0.0, float(np.sum(by_bin * (gap * gap - variance)) / by_bin.sum()))))
 
 
