@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from gonogo import stats
+from gonogo.stats.categories import Table, _variance_by_unit
+from gonogo.stats.two_samples import pair_of, spread
 
 tables = st.lists(st.tuples(st.integers(20, 200), st.integers(20, 200)), min_size=2, max_size=5)
 
@@ -127,3 +129,15 @@ def test_sides_that_say_opposite_things_in_every_row_of_every_unit_differ():
     found = stats.fisher(np.zeros(300), np.ones(300), unit_a=unit, unit_b=unit + 100)
     assert found.p_value == pytest.approx(2.0**-29)
     assert found.effect.interval.low > 0.5
+
+
+@pytest.mark.parametrize("shared", [0, 1000])
+def test_the_clustered_variance_of_all_categories_at_once_is_that_of_each_by_itself(shared):
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 5, 700), rng.integers(0, 5, 900)
+    pair = pair_of(a, b, unit_a=rng.integers(0, 60, 700), unit_b=rng.integers(0, 80, 900) + shared)
+    table = Table(count_a=np.bincount(a).astype(float), count_b=np.bincount(b).astype(float), group=np.arange(5))
+    one_by_one = [
+        spread(-((a == j) - (a == j).mean()) / 700, ((b == j) - (b == j).mean()) / 900, pair).standard_error ** 2 for j in range(5)
+    ]
+    np.testing.assert_allclose(_variance_by_unit(pair, table), one_by_one, rtol=1e-10)
