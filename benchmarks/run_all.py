@@ -1,8 +1,9 @@
 """Every benchmark, one after another; each prints its table beside its goal.
 
-    python benchmarks/run_all.py              all but the largest (about half an hour on two cores)
+    python benchmarks/run_all.py              all but the largest (about an hour on two cores)
 
-The peers live in environments of their own under benchmarks/.peers; the docstrings of asof/compare.py say how they are made.
+The peers live in environments of their own under benchmarks/.peers; the docstrings of asof/compare.py and stats/thresholds.py say how they
+are made.
 """
 
 from __future__ import annotations
@@ -21,15 +22,25 @@ JOBS = (
     ["asof/compare.py", "windows"],
     ["asof/compare.py", "eight"],
     ["asof/compare.py", "zipf"],
+    ["-m", "benchmarks.stats.bootstrap"],
+    ["-m", "benchmarks.stats.influence"],
+    ["-m", "benchmarks.stats.comparison"],
+    ["-m", "benchmarks.stats.slices"],
+    ["-m", "benchmarks.stats.probabilities"],
+    ["-m", "benchmarks.stats.lists"],
+    ["-m", "benchmarks.stats.thresholds"],
+    ["-m", "benchmarks.stats.populations"],
+    ["-m", "benchmarks.stats.imbalance"],
 )
 
 
 def main() -> int:
     failed = []
-    for script, *arguments in JOBS:
-        print(f"\n── {script} {' '.join(arguments)}", flush=True)
-        if subprocess.run([sys.executable, str(HERE / script), *arguments], check=False).returncode:
-            failed.append(script)
+    for job in JOBS:
+        print(f"\n── {' '.join(job)}", flush=True)
+        program = job if job[0] == "-m" else [str(HERE / job[0]), *job[1:]]
+        if subprocess.run([sys.executable, *program], cwd=HERE.parent, check=False).returncode:
+            failed.append(" ".join(job))
     print(f"\nfailed: {', '.join(failed) or 'none'}")
     return len(failed)
 
