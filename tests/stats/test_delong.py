@@ -73,3 +73,13 @@ def test_a_perfect_ranking_one_class_and_one_unit_are_refused():
         roc_auc_interval(y, np.arange(10.0), np.zeros(10, dtype=int))
     with pytest.raises(NoSpread):
         roc_auc_difference(y, np.arange(10.0), np.arange(10.0), np.arange(10))
+
+
+def test_units_without_weight_are_not_counted():
+    rng = np.random.default_rng(0)
+    y = (rng.random(200) < 0.4).astype(float)
+    ours, weight = rng.normal(size=200) + y, np.r_[np.ones(100), np.zeros(100)]
+    theirs, unit, seen = ours + 0.3 * rng.normal(size=200), np.arange(200), slice(100)
+    assert roc_auc_interval(y, ours, unit, weight).interval == roc_auc_interval(y[seen], ours[seen], unit[seen]).interval
+    weighted, alone = roc_auc_difference(y, ours, theirs, unit, weight), roc_auc_difference(y[seen], ours[seen], theirs[seen], unit[seen])
+    assert (weighted.n_units, weighted.interval.high) == (100, pytest.approx(alone.interval.high, rel=1e-12))

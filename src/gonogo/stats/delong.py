@@ -33,16 +33,16 @@ def roc_auc_interval(y: Array, score: Array, unit: IntArray, weight: Array | Non
     >>> round(figure.value, 4), figure.n_units
     (0.7778, 6)
     """
-    codes, n_units = _codes(unit)
-    value, errors = _area(y, score, codes, n_units, weight)
+    codes, n_units = _codes(unit, weight)
+    value, errors = _area(y, score, codes, weight)
     interval = interval_of_influence(value, errors, n_units, level=level, scale=LOGIT, source="DeLong")
     return Figure(value=value, interval=interval, n_units=n_units, n_rows=len(codes))
 
 
 def roc_auc_difference(y: Array, ours: Array, theirs: Array, unit: IntArray, weight: Array | None = None, *, level: float = 0.95) -> Figure:
     """The area of ours minus that of theirs on the same rows, with an interval clustered on the unit. Raises as `roc_auc_interval`."""
-    codes, n_units = _codes(unit)
-    (our_value, our_errors), (their_value, their_errors) = (_area(y, score, codes, n_units, weight) for score in (ours, theirs))
+    codes, n_units = _codes(unit, weight)
+    (our_value, our_errors), (their_value, their_errors) = (_area(y, score, codes, weight) for score in (ours, theirs))
     errors = our_errors - their_errors
     error = math.sqrt(n_units / (n_units - 1) * float(np.sum(errors * errors)))
     if error <= 1e-12:
@@ -52,17 +52,19 @@ def roc_auc_difference(y: Array, ours: Array, theirs: Array, unit: IntArray, wei
     return Figure(value=value, interval=interval, n_units=n_units, n_rows=len(codes))
 
 
-def _area(y: Array, score: Array, codes: IntArray, n_units: int, weight: Array | None) -> tuple[float, Array]:
+def _area(y: Array, score: Array, codes: IntArray, weight: Array | None) -> tuple[float, Array]:
     """The area, and each unit's share in its error."""
     found = roc_auc(rank_rows(y, score, weight))
     value = float(found.value[0])
     if math.isnan(value):
         raise Undefined("one class only: there is nothing to rank")
-    return value, np.bincount(codes, weights=found.influence, minlength=n_units).astype(np.float64)
+    return value, np.bincount(codes, weights=found.influence).astype(np.float64)
 
 
-def _codes(unit: IntArray) -> tuple[IntArray, int]:
-    values, codes = np.unique(np.asarray(unit), return_inverse=True)
-    if len(values) < 2:
-        raise TooFewUnits(f"{len(values)} unit: two are needed to see any spread")
-    return codes.astype(np.int64), len(values)
+def _codes(unit: IntArray, weight: Array | None) -> tuple[IntArray, int]:
+    """Each row's unit as a code, and how many units have weight."""
+    codes = np.unique(np.asarray(unit), return_inverse=True)[1].astype(np.int64)
+    n_units = len(np.unique(codes if weight is None else codes[np.asarray(weight) > 0]))
+    if n_units < 2:
+        raise TooFewUnits(f"{n_units} unit with weight: two are needed to see any spread")
+    return codes, n_units
