@@ -57,7 +57,8 @@ def chi_square(
     """Whether two samples of categories have the same shares: Pearson's test, with Cramér's V corrected for its bias.
 
     a, b: (n_a,), (n_b,) values of any type that can be told apart; None and NaN are refused. Categories of which fewer than 5 rows are to
-    be expected on a side are counted as one; where they repeat and hold most rows, that is refused. With units, statistic and V take the design effect into account (Rao & Scott's first order).
+    be expected on a side are counted as one; where they repeat and hold most rows, that is refused. With units, statistic and V take the
+    design effect into account (Rao & Scott's first order).
     V is 0 where the shares are equal, 1 where no category is on both sides. Its interval is that of V², delta method plus the variance
     under the null. A single category on both sides gives V = 0, up to what so many rows could have missed. seed has no effect.
     Source: Bergsma (2013), Journal of the Korean Statistical Society 42; Rao & Scott (1981), JASA 76.
