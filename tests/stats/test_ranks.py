@@ -157,3 +157,11 @@ def test_what_the_data_cannot_give_is_refused_in_a_sentence(test, a, why):
 def test_in_worlds_whose_truth_is_known_the_claim_holds(name):
     number = next(i for i, claim in enumerate(CLAIMS) if claim.name == name)
     assert simulate("populations", number, worlds=150).holds
+
+
+@pytest.mark.parametrize("n", [30, 49, 1470, 3001])
+def test_sides_that_lie_wholly_apart_have_a_superiority_of_one_by_unit_whatever_the_rounding(n):
+    unit, low = np.arange(n) % 13, np.arange(n, dtype=np.float64)
+    found = stats.mann_whitney(low, low + n, unit_a=unit, unit_b=unit + 50)
+    assert found.effect.value == 1.0
+    assert found.p_value == 2.0**-12

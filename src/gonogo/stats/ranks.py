@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,6 +45,7 @@ _GRID = 99  # points at which clustered distribution functions are compared
 _GRID_CELLS = 20_000_000  # units times points, at most
 _SUP_DRAWS = 4_000
 _PART = 1 << 20
+_ROUNDING = 1e-12  # of a share
 _AD_WEIGHTS = 100
 _AD_NODES = 200  # values at which the null of tied samples is laid out
 
@@ -259,7 +260,9 @@ def _superiority_by_unit(pair: Pair, level: float) -> Outcome:
     above_a = _share_below(pair.a.values, weight_a, pair.b.values)
     below_b = 1 - _share_below(pair.b.values, weight_b, pair.a.values)
     share = float(np.sum(weight_b * above_a))
+    share = round(share) * 1.0 if min(share, 1 - share) < _ROUNDING else share  # of sums of weights, that may pass 1
     found = spread(weight_a * (below_b - share), weight_b * (above_a - share), pair)
+    found = found if found.standard_error > _ROUNDING else replace(found, standard_error=0.0)
     if found.standard_error == 0 and share == 0.5:
         raise NoSpread("every value on both sides is the same: how far the truth may be is unknown")
     sizes = pair.a.n_units, pair.b.n_units
