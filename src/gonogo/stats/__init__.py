@@ -131,7 +131,7 @@ QUESTIONS: Mapping[str, Mapping[str, str]] = {
         "diagnose_validation_curve": "validation_curve",
     },
     "Below which value does a share lie?": {
-        "quantile": "quantiles",
+        "percentile": "percentiles",
     },
     "What do they give?": {
         "Estimate": "records",

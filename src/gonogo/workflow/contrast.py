@@ -75,11 +75,11 @@ class Contrast:
 
     @property
     def gain(self) -> float:
-        """The difference with its sign turned so that more is better; 0 where it is not shown."""
+        """The difference with its sign turned so that more is better; 0 where it is not shown, or where neither side is better."""
         shown = self.p_adjusted is not None and self.p_adjusted < FALSE_ALARMS
         if not shown or self.difference is None or self.difference.value is None:
             return 0.0
-        return self.difference.value if self.difference.better == "higher" else -self.difference.value
+        return {"higher": 1, "lower": -1}.get(self.difference.better, 0) * self.difference.value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -34,7 +34,7 @@ class AtThreshold:
 
     name: str
     measured_in: str
-    better: str
+    better: str  # "higher", "lower"; empty where neither is: fewer alerts alone are no gain
     threshold: float
     counted: Callable[[Array, Array], tuple[Array, Array]]  # (y, called), both 0 or 1 → numerator and denominator, (n,) each
 
@@ -63,7 +63,7 @@ def priced(cost: Cost) -> tuple[Metric, ...]:
         AtThreshold(name="cost_per_decision", measured_in="usd", better="lower", threshold=threshold, counted=paid),
         AtThreshold(name="precision", measured_in="", better="higher", threshold=threshold, counted=_precision),
         AtThreshold(name="recall", measured_in="", better="higher", threshold=threshold, counted=_recall),
-        AtThreshold(name="alert_rate", measured_in="", better="lower", threshold=threshold, counted=_alert_rate),
+        AtThreshold(name="alert_rate", measured_in="", better="", threshold=threshold, counted=_alert_rate),
     )
 
 
