@@ -66,7 +66,7 @@ _CONFUSION: dict[str, tuple[Ratio, str]] = {
     "false_positive_rate": (FALSE_POSITIVE_RATE, "lower"),
     "specificity": (share((TRUE_NEGATIVE,), _NEGATIVE, _NO_NEGATIVE), "higher"),
     "accuracy": (share((TRUE_NEGATIVE, TRUE_POSITIVE), _ALL, _NO_ROW), "higher"),
-    "alert_rate": (ALERT_RATE, "lower"),
+    "alert_rate": (ALERT_RATE, ""),
 }
 
 

@@ -48,7 +48,7 @@ _FIGURES: dict[str, tuple[Ratio, str]] = {
     "precision": (PRECISION, "higher"),
     "recall": (RECALL, "higher"),
     "false_positive_rate": (FALSE_POSITIVE_RATE, "lower"),
-    "alert_rate": (ALERT_RATE, "lower"),
+    "alert_rate": (ALERT_RATE, ""),
 }
 
 

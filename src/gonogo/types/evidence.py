@@ -50,7 +50,7 @@ class Estimate:
     n_units: int  # independent units behind it
     n_rows: int
     measured_in: str  # "nats", "ms", "usd", "" for a pure number
-    better: str  # "higher" | "lower"
+    better: str  # "higher" | "lower"; "" where neither side is
     refused: str = ""  # why there is no value; empty where there is one
 
     def __str__(self) -> str:
