@@ -302,3 +302,8 @@ def test_a_go_says_which_findings_it_passed_over_and_none_where_they_are_waived(
 @pytest.mark.parametrize(("times", "said"), [(1, "was opened once for this candidate"), (3, "was opened 3 times for this candidate")])
 def test_the_page_says_how_often_the_test_table_was_opened(times, said):
     assert said in words(worlds.view(times_opened=times))
+
+
+def test_a_search_that_was_not_made_is_not_passed_over():
+    unsearched = replace(worlds.view().evidence, worst=(), searched=0)
+    assert "No slice was searched" in Document(render(worlds.view(evidence=unsearched))).said
