@@ -227,12 +227,71 @@ class Decision:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Serving:
+    """How an answer is given, and what is answered when the model cannot."""
+
+    deadline_ms: float = _said("After so long the fallback answers", default=1000.0, at_least=1)
+    fallback: Mapping[str, Any] = _said(
+        "What is answered when the model cannot: prediction column → a number, the name of an input, or a list of them in order of preference",
+        default={},
+    )
+    log_full: str = _said(
+        "When the prediction log cannot be written: answer and count what was not logged, or refuse to answer",
+        default="answer",
+        choices=("answer", "refuse"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Guardrail:
+    """What is watched while traffic shifts. Harm beyond doubt acts; forward only once harm above the margin is refuted."""
+
+    name: str = _said("What a person calls it")
+    metric: str = _said(
+        "errors | fallbacks | latency_p50 | latency_p95 | latency_p99 | prediction (its distribution) | a metric of the family, on outcomes"
+    )
+    action: str = _said("What harm beyond doubt does", default="rollback", choices=("rollback", "pause"))
+    ratio_at_most: float | None = _said(
+        "Margin of what is counted: the challenger's rate over the champion's, above 1", default=None, at_least=1
+    )
+    rate_at_most: float | None = _said(
+        "A rate of the challenger that is harmless whatever the ratio; needed where the champion hardly ever errs",
+        default=None,
+        at_least=0,
+        at_most=1,
+    )
+    at_most: float | None = _said(
+        "Margin of a metric: how much worse its mean may be, in its unit; of a latency: milliseconds", default=None, at_least=0
+    )
+    range: tuple[float, ...] = _said("Of a metric: [lowest, highest] value of one row; beyond, it is cut off and counted", default=())
+    slices: tuple[str, ...] = _said("Names of [[slices]]: one watch for each value that its traffic can decide", default=())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Rollout:
     """How a release moves forward."""
 
     shares: tuple[float, ...] = _said("Shares of traffic, rising to 1", default=(0.01, 0.05, 0.25, 0.5, 1.0))
     bake: str = _said("The least time at each share", default="1h", form="duration")
     bucket_by: str = _said("The column by whose value traffic is assigned", default="", form="column")
+    method: str = _said(
+        "canary: step by step; blue_green: from shadow to all at once; ab: one fixed share until the planned sample; adaptive: a policy moves the share",
+        default="canary",
+        choices=("canary", "blue_green", "ab", "adaptive"),
+    )
+    shadow: str = _said("The least time in shadow, where the challenger answers nobody", default="1h", form="duration")
+    patience: str = _said(
+        "After so long without a decision a stage raises an alarm; it never moves by time alone", default="7d", form="duration"
+    )
+    probation: str = _said("How long after full traffic late labels may still bring it back; empty: the outcome's window", default="")
+    approve_at: tuple[float, ...] = _said("Shares that a person must approve before they are reached", default=())
+    alpha: float = _said(
+        "Error budget of a release: the chance that a harmless challenger is rolled back, and that a harmful one is let through",
+        default=0.05,
+        at_least=1e-6,
+        at_most=0.5,
+    )
+    allocation: str = _said("For method = adaptive: an installed policy, e.g. thompson", default="")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -263,3 +322,5 @@ class Contract:
     cost: Cost = _said("What mistakes and machines cost")
     decision: Decision = _said("The launch in words, beside the numbers")
     rollout: Rollout = _said("How a release moves forward", default=Rollout())
+    guardrails: tuple[Guardrail, ...] = _said("What is watched while traffic shifts; without any there is no release", default=())
+    serving: Serving = _said("How an answer is given, and what is answered when the model cannot", default=Serving())

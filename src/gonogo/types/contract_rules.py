@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gonogo.types.aggregate import parse_aggregate
-from gonogo.types.contract import Budget, Check, Contract, Feature, Gate, Rollout, Rows, Slicing, Source, Split, Window
+from gonogo.types.contract import Budget, Check, Contract, Feature, Gate, Guardrail, Rollout, Rows, Slicing, Source, Split, Window
 from gonogo.types.time import duration_us, moment_us
 from gonogo.types.toml_values import nearest, shown
 
@@ -427,6 +427,53 @@ def _rollout(rollout: Rollout, known: Names) -> Iterator[Flaw]:
         )
 
 
+COUNTED = ("errors", "fallbacks", "prediction")
+LATENCIES = ("latency_p50", "latency_p95", "latency_p99")
+
+
+def _guardrail(guardrail: Guardrail, known: Names) -> Iterator[Flaw]:
+    counted, timed = guardrail.metric in COUNTED, guardrail.metric in LATENCIES
+    margins = {"ratio_at_most": guardrail.ratio_at_most, "rate_at_most": guardrail.rate_at_most, "at_most": guardrail.at_most}
+    given = [name for name, value in margins.items() if value is not None]
+    fitting = ("ratio_at_most", "rate_at_most") if counted else ("at_most", "ratio_at_most") if timed else ("at_most",)
+    if not given:
+        yield Flaw(
+            key=(),
+            message="A guardrail without a margin can refute no harm.",
+            found="none of " + ", ".join(margins),
+            expected=" or ".join(fitting),
+            fix=f"add {fitting[0]}",
+        )
+    for name in given:
+        if name not in fitting:
+            yield Flaw(
+                key=(name,),
+                message=f"{name} says nothing about {guardrail.metric}.",
+                found=f"{name} = {margins[name]:g}",
+                expected=" or ".join(fitting),
+                fix=f"use {fitting[0]}",
+            )
+    if not counted and not timed and (len(guardrail.range) != 2 or guardrail.range[0] >= guardrail.range[1]):
+        yield Flaw(
+            key=("range",),
+            message="A metric that is watched needs the range of one row's value: without it no sequence of looks is valid.",
+            found=shown(guardrail.range),
+            expected="range = [lowest, highest]",
+            fix="write range = [0.0, 5.0] for a log loss, [0.0, 1.0] for a Brier score",
+        )
+    if known.slices is not None:
+        for name in guardrail.slices:
+            if name not in known.slices:
+                yield Flaw(
+                    key=("slices",),
+                    message=f"The guardrail is watched by a slice that is not declared: {name}.",
+                    found=name,
+                    expected=", ".join(known.slices) or "a [[slices]] table",
+                    fix="declare it under [[slices]]",
+                    nearest=nearest(name, known.slices),
+                )
+
+
 # ── the whole ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -469,5 +516,6 @@ _RULES: Mapping[type, Callable[[Any, Names], Iterator[Flaw]]] = {
     Gate: _gate,
     Budget: _budget,
     Rollout: _rollout,
+    Guardrail: _guardrail,
     Contract: _contract,
 }

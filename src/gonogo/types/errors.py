@@ -8,6 +8,12 @@
     │   ├── FamilyUnknown          GNG-C002  no installed plugin has that name
     │   ├── ExtraMissing           GNG-U003  an optional dependency is not installed
     │   ├── BudgetSpent            GNG-T001  a training that takes longer than its budget
+    │   ├── RequestRefused         GNG-H001  a request that is not what the contract or the protocol says
+    │   ├── NotAuthenticated       GNG-H002  no key or token, or one that is not known
+    │   ├── NotPermitted           GNG-H003  a key or token without the scope
+    │   ├── TooMuch                GNG-H004  a body, batch, rate or concurrency above its limit
+    │   ├── NothingThere           GNG-H005  a path, contract, model or job that is not served here
+    │   ├── ReleaseRefused         GNG-O001  a release that may not start, or a step that is not in the table
     │   └── DataError              GNG-D001  the data cannot be what the contract says
     │       ├── SourceUnreadable   GNG-D002  missing, corrupt, of a wrong encoding
     │       ├── SourceEmpty        GNG-D003  a source with no rows at all
@@ -18,15 +24,21 @@
     │       ├── OutcomeRefused     GNG-D008  an outcome nothing can be learnt from
     │       ├── SplitRefused       GNG-D009  a split that leaves a table empty
     │       ├── ScaleRefused       GNG-D010  a value that fixed point cannot hold exactly
-    │       └── SqlRefused         GNG-D011  SQL that does not run, reaches outside its table, or does not repeat
+    │       ├── SqlRefused         GNG-D011  SQL that does not run, reaches outside its table, or does not repeat
+    │       └── OutcomeConflict    GNG-D012  two outcomes of one key that differ
     └── HouseError                 exit 3: gonogo or its surroundings failed; nothing was decided
         ├── StorageFailed          GNG-S001  disk full, unreadable, not permitted
-        ├── MemoryExhausted    GNG-S002  the work does not fit into this machine's memory
+        ├── MemoryExhausted        GNG-S002  the work does not fit into this machine's memory
+        ├── LogFailed              GNG-S003  the prediction log cannot be written or read
         ├── LedgerBusy             GNG-L001  another writer holds the ledger
         ├── LedgerBroken           GNG-L002  the chain does not verify
         ├── LedgerRefused          GNG-L004  a file that is no ledger, or one of a newer gonogo
         ├── BlobCorrupt            GNG-A001  stored bytes are not those that were recorded
         ├── ArtifactRefused        GNG-A002  an artifact of a shape or version we do not load
+        ├── PackageRefused         GNG-A003  a packaged model that does not answer its probes as it did when it was packaged
+        ├── ControllerBusy         GNG-O002  another controller holds this folder
+        ├── NotConfirmed           GNG-O003  a command is recorded, and not every worker has confirmed it
+        ├── Unavailable            GNG-H006  nothing can answer: no model is loaded, or the server is draining
         ├── RecordUnknown          GNG-L003  no record of that digest
         ├── ParityBroken           GNG-P001  two computations of one feature differ
         └── ReplayDiffers          GNG-R001  a verdict that does not rebuild to the same bytes
@@ -172,6 +184,42 @@ class BudgetSpent(UserError):
     code = "GNG-T001"
 
 
+class RequestRefused(UserError):
+    """A request that is not what the contract or the protocol says."""
+
+    code = "GNG-H001"
+
+
+class NotAuthenticated(UserError):
+    """No key or token was given, or one that is not known."""
+
+    code = "GNG-H002"
+
+
+class NotPermitted(UserError):
+    """The key or token lacks the scope."""
+
+    code = "GNG-H003"
+
+
+class TooMuch(UserError):
+    """A body, batch, rate or concurrency above its limit."""
+
+    code = "GNG-H004"
+
+
+class NothingThere(UserError):
+    """A path, contract, model or job that is not served here."""
+
+    code = "GNG-H005"
+
+
+class ReleaseRefused(UserError):
+    """A release that may not start, or a step that is not in the table."""
+
+    code = "GNG-O001"
+
+
 class DataError(UserError):
     """The data cannot be what the contract says."""
 
@@ -238,6 +286,12 @@ class SqlRefused(DataError):
     code = "GNG-D011"
 
 
+class OutcomeConflict(DataError):
+    """Two outcomes of one key that differ."""
+
+    code = "GNG-D012"
+
+
 class HouseError(GonogoError):
     """gonogo or its surroundings failed; nothing was decided."""
 
@@ -254,6 +308,36 @@ class MemoryExhausted(HouseError):
     """The work does not fit into this machine's memory."""
 
     code = "GNG-S002"
+
+
+class LogFailed(HouseError):
+    """The prediction log cannot be written or read."""
+
+    code = "GNG-S003"
+
+
+class Unavailable(HouseError):
+    """Nothing can answer: no model is loaded, or the server is draining."""
+
+    code = "GNG-H006"
+
+
+class PackageRefused(HouseError):
+    """A packaged model that does not answer its probes as it did when it was packaged."""
+
+    code = "GNG-A003"
+
+
+class ControllerBusy(HouseError):
+    """Another controller holds this folder."""
+
+    code = "GNG-O002"
+
+
+class NotConfirmed(HouseError):
+    """A command is recorded, and not every worker has confirmed it yet."""
+
+    code = "GNG-O003"
 
 
 class LedgerBusy(HouseError):

@@ -7,7 +7,7 @@ Tables are pyarrow Tables. `predict` gets inputs only: it cannot see keys, outco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -48,6 +48,24 @@ class Model(Protocol):
 
     def effects(self) -> tuple[Effect, ...]:
         """How the inputs move the answer; empty where it cannot say."""
+
+
+class Scorer(Protocol):
+    """A saved model made ready to answer one row at a time, without the libraries that trained it. Pure; safe in any one thread."""
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """What a row holds, in order: numbers as int, float or bool, categories as str, int or bool, None for null."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The prediction columns, as `Model.predict` names them; the first is what guardrails on the prediction watch."""
+
+    def score(self, row: Sequence[Any]) -> tuple[Any, ...]:
+        """The answer to one row, one value per output. Raises DataError for a null that the contract refuses or an infinity."""
+
+    def score_rows(self, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        """The answers to many rows, each equal to what `score` says of it alone."""
 
 
 class Learner(Protocol):
@@ -126,6 +144,7 @@ class Family:
     curves: Callable[[Table, Table, Table, Cost], tuple[Curve, ...]] | None = None  # (challenger, champion, outcomes, prices) → plots
     priced: Callable[[Cost], tuple[Metric, ...]] | None = None  # what the contract's costs make measurable: the cost of a decision
     words: Mapping[str, str] = field(default_factory=dict)  # metric → a sentence for a stakeholder
+    scorer: Callable[[Path], Scorer | None] | None = None  # reads what its models saved; None: `load` and `predict` answer instead
 
 
 AnyParams: TypeAlias = Mapping[str, Any]
