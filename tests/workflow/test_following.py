@@ -1,0 +1,50 @@
+"""What is new in the ledger."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from gonogo.backends.sqlite import SqliteLog
+from gonogo.ledger.ledger import Ledger
+from gonogo.workflow.following import Following
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    return Ledger(SqliteLog(tmp_path / "ledger.sqlite"), by="test", now=lambda: datetime.now(UTC))
+
+
+@pytest.fixture
+def following(ledger, tmp_path):
+    return Following(ledger, tmp_path / "ledger.sqlite")
+
+
+def kinds(entries):
+    return [entry.kind for entry in entries]
+
+
+def test_each_entry_is_new_once(ledger, following):
+    assert following.refresh() == ()
+    ledger.append("a", {})
+    ledger.append("b", {})
+    assert kinds(following.refresh()) == ["a", "b"]
+    assert following.refresh() == ()
+    ledger.append("c", {})
+    assert kinds(following.refresh()) == ["c"]
+    assert kinds(following.entries) == ["a", "b", "c"]
+
+
+def test_entries_that_come_in_the_same_instant_are_not_missed(ledger, following):
+    seen = []
+    for i in range(50):
+        ledger.append(f"kind{i}", {})
+        seen += kinds(following.refresh())
+    assert seen == [f"kind{i}" for i in range(50)]
+
+
+def test_a_follower_that_starts_late_reads_everything(ledger, tmp_path):
+    for i in range(5):
+        ledger.append(f"kind{i}", {})
+    assert len(Following(ledger, tmp_path / "ledger.sqlite").refresh()) == 5
