@@ -1,0 +1,1 @@
+"""Each peer as its own documentation would write it."""

@@ -1,0 +1,80 @@
+"""What does a server take, all its processes together?
+
+CPU is user + system of every process that the command started, the ended ones included, from /proc; memory is PSS, which counts a page that
+is shared once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+class Tree:
+    """A command in a session of its own, and whatever it starts."""
+
+    def __init__(self, command: Sequence[str], *, env: Mapping[str, str] | None = None, log: Path | None = None, cwd: Path | None = None):
+        self.began = time.perf_counter()
+        with (log or Path(os.devnull)).open("ab") as out:
+            self.process = subprocess.Popen(
+                command, stdout=out, stderr=subprocess.STDOUT, env=None if env is None else dict(env), cwd=cwd, start_new_session=True
+            )
+        self.pid = self.process.pid
+
+    def pids(self) -> list[int]:
+        """Every live process of it: descendants, and whoever is left in its session."""
+        parents: dict[int, int] = {}
+        sessions: dict[int, int] = {}
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdigit() and (stat := _stat(int(folder.name))) is not None:
+                parents[int(folder.name)], sessions[int(folder.name)] = int(stat[1]), int(stat[3])
+        found = {self.pid, *(pid for pid, session in sessions.items() if session == self.pid)}
+        while more := {pid for pid, parent in parents.items() if parent in found} - found:
+            found |= more
+        return sorted(pid for pid in found if pid in parents)
+
+    def cpu_s(self) -> float:
+        """User + system seconds so far, of the living and of the ended that somebody waited for."""
+        stats = [stat for pid in self.pids() if (stat := _stat(pid)) is not None]
+        return sum(sum(map(int, stat[11:15])) for stat in stats) / TICK
+
+    def pss_mb(self) -> float:
+        """Memory now."""
+        total = 0
+        for pid in self.pids():
+            try:
+                rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            except OSError:
+                continue
+            total += sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+        return total / 1024
+
+    def stop(self, patience_s: float = 10.0) -> None:
+        """Ask it to end, then make it."""
+        pids = self.pids()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            pids = self.pids()
+        for pid in {*pids, *self.pids()}:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.process.wait()
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields of /proc/PID/stat after the name: state, parent, group, session, …; None where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
