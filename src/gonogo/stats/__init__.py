@@ -133,6 +133,13 @@ QUESTIONS: Mapping[str, Mapping[str, str]] = {
     "Below which value does a share lie?": {
         "percentile": "percentiles",
     },
+    "What may be read after every request?": {
+        "RelativeRisk": "relative_risk",
+        "RateLimit": "rate_limit",
+        "BoundedMean": "bounded_mean",
+        "QuantileSequence": "quantile_sequence",
+        "SampleRatio": "sample_ratio",
+    },
     "What do they give?": {
         "Estimate": "records",
         "Interval": "records",
