@@ -1,7 +1,8 @@
 """Which keys open this server, and what may each of them do?
 
-A key is 256 random bits, so that its SHA-256 cannot be turned back by guessing: what slows a guesser of passwords down (bcrypt, argon2) would
-only slow every request down. The file holds the hashes alone. Once it exists, keys are asked for, and a file that cannot be read opens to nobody.
+A key is 256 random bits, so that its SHA-256 cannot be turned back by guessing: what slows a guesser of passwords down (bcrypt, argon2)
+would only slow every request down. The file holds the hashes alone. Once it exists, keys are asked for, and a file that cannot be read
+opens to nobody.
 """
 
 from __future__ import annotations
