@@ -1,0 +1,55 @@
+"""Do the workers that answer now follow what was recorded?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gonogo.serving.places import Places
+from gonogo.serving.workerpage import Seen, is_silent, living
+from gonogo.types.errors import NotConfirmed
+
+PATIENCE_S = 5.0
+_LOOK_S = 0.005
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Confirmation:
+    """Who said that they follow it."""
+
+    workers: tuple[int, ...]  # their numbers; empty: nobody serves
+    seconds: float  # from the first look until the last of them said so
+
+
+def confirm(places: Places, epoch: int, *, patience_s: float = PATIENCE_S, help_on: Callable[[], None] = lambda: None) -> Confirmation:
+    """Wait until every living worker follows that epoch or a later one.
+
+    help_on: called between two looks. Raises NotConfirmed where one does not say so in time: what is recorded stays recorded.
+    """
+    started = time.monotonic()
+    while True:
+        workers = living(places.workers)
+        behind = [seen for seen in workers if seen.epoch < epoch]
+        waited = time.monotonic() - started
+        if not behind:
+            return Confirmation(workers=tuple(seen.worker for seen in workers), seconds=round(waited, 3))
+        if waited > patience_s:
+            raise _not_confirmed(workers, behind, epoch, places)
+        help_on()
+        time.sleep(_LOOK_S)
+
+
+def _not_confirmed(workers: tuple[Seen, ...], behind: list[Seen], epoch: int, places: Places) -> NotConfirmed:
+    now = time.monotonic_ns()
+    said = ", ".join(
+        f"worker {seen.worker} (process {seen.pid}) " + ("gives no sign of life" if is_silent(seen, now) else f"follows epoch {seen.epoch}")
+        for seen in behind
+    )
+    return NotConfirmed(
+        f"It is recorded, and {len(behind)} of {len(workers)} workers have not said that they follow it.",
+        found=said,
+        expected=f"epoch {epoch} on every worker's page",
+        where=str(places.workers),
+        next="gonogo rollout status shows what they follow; end a process that gives no sign of life, the server starts another",
+    )
