@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from gonogo.backends.disk import incoming, storage_errors
 from gonogo.serving.service import Sample
@@ -25,6 +26,7 @@ ENDPOINTS = (
 STATUSES = (200, 201, 202, 204, 400, 401, 403, 404, 405, 408, 409, 411, 413, 415, 422, 429, 500, 503, 504)
 BOUNDS_S = (25e-6, 50e-6, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5)
 _MAGIC = b"GNGMETR1"
+_N_WAYS = len(AnswerStatus)
 _PER_CONTRACT = len(Arm) * len(AnswerStatus) + 1 + len(BOUNDS_S) + 2  # answers, refused rows, buckets with +Inf, their sum
 _HEAD = 2  # doubles: requests in flight, when the worker began
 _ABOUT = {
@@ -58,7 +60,7 @@ class Counters:
             with path.open("r+b") as file:
                 self._map = mmap.mmap(file.fileno(), 0)
         self._view = memoryview(self._map)
-        self._values = self._view[len(layout) :].cast("d")
+        self._values: Any = self._view[len(layout) :].cast("d")  # Any: to its stub every memoryview is one of bytes
         self._values[0], self._values[1] = 0.0, started_s
         self._status = {status: i for i, status in enumerate(STATUSES)}
         self._base = {name: _contract_at(i) for i, name in enumerate(contracts)}
@@ -90,7 +92,7 @@ class Tally:
 
     __slots__ = ("_buckets", "_refused", "_values", "at")
 
-    def __init__(self, values: memoryview, at: int) -> None:
+    def __init__(self, values: Any, at: int) -> None:
         self._values = values
         self.at = at
         self._refused = at + len(Arm) * len(AnswerStatus)
@@ -98,7 +100,7 @@ class Tally:
 
     def answer(self, arm: int, status: int) -> None:
         """One row was answered."""
-        self._values[self.at + arm * 5 + status] += 1.0
+        self._values[self.at + arm * _N_WAYS + status] += 1.0
 
     def refuse(self, n_rows: int = 1) -> None:
         """Rows were refused."""
@@ -115,7 +117,7 @@ class NoCounters(Counters):
 
     def __init__(self, contracts: tuple[str, ...] = ()) -> None:
         self.contracts = contracts
-        self._values = memoryview(bytearray(8 * _contract_at(len(contracts)))).cast("d")
+        self._values: Any = memoryview(bytearray(8 * _contract_at(len(contracts)))).cast("d")
         self._status = {status: i for i, status in enumerate(STATUSES)}
         self._base = {name: _contract_at(i) for i, name in enumerate(contracts)}
 
@@ -132,15 +134,20 @@ def exposition(folder: Path | None, own: Counters, more: Iterable[Sample] = ()) 
     families: dict[str, list[str]] = defaultdict(list)
     kinds: dict[str, str] = {}
     for sample in [*_samples(read), *more]:
-        family = (
-            sample.name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count") if sample.kind == "histogram" else sample.name
-        )
+        family = _family(sample)
         if family not in kinds:
             kinds[family] = sample.kind
             families[family] = [f"# HELP {family} {_escaped(sample.about)}", f"# TYPE {family} {sample.kind}"]
         labels = ",".join(f'{name}="{_escaped(value, quotes=True)}"' for name, value in sample.labels.items())
         families[family].append(f"{sample.name}{'{' + labels + '}' if labels else ''} {_number(sample.value)}")
     return ("\n".join(line for lines in families.values() for line in lines) + "\n").encode()
+
+
+def _family(sample: Sample) -> str:
+    """A histogram's lines have names of their own under one head."""
+    if sample.kind != "histogram":
+        return sample.name
+    return sample.name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count")
 
 
 def _samples(read: list[tuple[str, tuple[str, ...], list[float]]]) -> Iterator[Sample]:
@@ -153,12 +160,8 @@ def _samples(read: list[tuple[str, tuple[str, ...], list[float]]]) -> Iterator[S
             if total := sum(values[_HEAD + e * len(STATUSES) + s] for _, _, values in read):
                 yield _sample("gonogo_requests_total", {"endpoint": endpoint, "status": str(status)}, total, "counter")
     for contract in sorted({name for _, contracts, _ in read for name in contracts}):
-        blocks = [
-            values[at : at + _PER_CONTRACT]
-            for _, names, values in read
-            if contract in names
-            for at in [_contract_at(names.index(contract))]
-        ]
+        starts = [(values, _contract_at(names.index(contract))) for _, names, values in read if contract in names]
+        blocks = [values[at : at + _PER_CONTRACT] for values, at in starts]
         yield from _of_contract(contract, [sum(column) for column in zip(*blocks, strict=True)])
 
 
@@ -216,7 +219,8 @@ def _read(path: Path) -> tuple[str, tuple[str, ...], list[float]] | None:
         layout = _layout(contracts)
         if not data.startswith(layout):
             return None
-        values = memoryview(data)[len(layout) :].cast("d").tolist()
+        held: Any = memoryview(data)[len(layout) :].cast("d")
+        values: list[float] = held.tolist()
     except (OSError, ValueError, IndexError, KeyError, TypeError):
         return None
     return (path.name.removeprefix("w"), contracts, values) if len(values) == _contract_at(len(contracts)) else None
