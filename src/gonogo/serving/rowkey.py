@@ -1,0 +1,29 @@
+"""Which row is it? One number for a row's key, the same whether a request, a file or a person names it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from gonogo.serving.router import key_text
+
+NO_KEY = 0  # of a row whose key is not whole: no outcome can be joined to it
+
+
+def row_key(values: Sequence[Any]) -> int:
+    """64 bits that stand for the key; NO_KEY where any part of it is null.
+
+    Parts are compared by what they look like (router.key_text), one by one: (1, 23) is not (12, 3).
+
+    >>> row_key((1, "23")) == row_key(("1", 23)), row_key((1, 23)) == row_key((12, 3)), row_key(("a", None))
+    (True, False, 0)
+    """
+    hashed = hashlib.blake2b(digest_size=8)
+    for value in values:
+        text = value if type(value) is str else key_text(value)
+        if text is None:
+            return NO_KEY
+        data = text.encode("utf-8", "surrogatepass")
+        hashed.update(len(data).to_bytes(4, "little") + data)
+    return int.from_bytes(hashed.digest(), "little") or 1
