@@ -3,8 +3,8 @@
 Folds over entries, oldest first: nothing is stored apart, so nothing can disagree with the ledger. The kinds they read, and what the
 bodies must say:
 
-    release            contract, candidate, verdict        the candidate becomes champion of the contract
-    rollback           contract, why; release: hash        undoes that release (without one: the last that stands)
+    release            contract, candidate, verdict        the candidate becomes champion; of a `rollout`, only where that is FULL
+    rollback           contract, why; release, rollout     undoes that release, or the rollout's (without either: the last that stands)
     opened             candidate                           the test table was opened for it
     waiver             code, where, name, reason; until    a finding is accepted, by whom and why
     waiver_withdrawn   waiver: hash                        … and no longer
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from gonogo.ledger.rollouts import Course
 from gonogo.types.entry import Entry
 from gonogo.types.errors import LedgerRefused
 from gonogo.types.record import Digest
@@ -57,24 +58,14 @@ def champion(entries: Iterable[Entry], contract_name: str) -> Digest | None:
 
 def history(entries: Iterable[Entry], contract_name: str) -> tuple[Reign, ...]:
     """Every change of champion, oldest first. A rollback of what does not stand changes nothing, so it may be written twice."""
-    standing: list[Entry] = []
+    course = Course(contract_name)
     reigns: list[Reign] = []
     for entry in entries:
-        if entry.kind not in ("release", "rollback") or _text(entry, "contract") != contract_name:
-            continue
-        live = standing[-1:]
-        if entry.kind == "release":
-            standing.append(entry)
-        else:
-            _undo(standing, entry)
-        if standing[-1:] != live:
-            reigns.append(_reign(standing, entry))
+        live = course.releases[-1:]
+        course.take(entry)
+        if course.releases[-1:] != live:
+            reigns.append(_reign(course.releases, entry))
     return tuple(reigns)
-
-
-def _undo(standing: list[Entry], rollback: Entry) -> None:
-    undone = rollback.body.get("release") or (standing[-1].hash if standing else None)
-    standing[:] = [release for release in standing if release.hash != undone]
 
 
 def _reign(standing: list[Entry], entry: Entry) -> Reign:

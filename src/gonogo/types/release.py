@@ -5,7 +5,8 @@ The plan is fixed before the first step and recorded; what the contract says lat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 from gonogo.types.record import Digest
@@ -24,6 +25,9 @@ class Phase(Enum):
     ROLLED_BACK = "rolled_back"  # harm was shown, or a person brought it back
 
 
+ENDS = (Phase.SETTLED, Phase.ROLLED_BACK)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
     """One stretch of a release."""
@@ -33,6 +37,7 @@ class Stage:
     bake_us: int  # the least time in it
     patience_us: int  # after which an undecided stage raises an alarm
     needs_approval: bool = False  # before it is entered
+    units: int = 0  # the least number of the challenger's units in it, e.g. the planned sample of an A/B test
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +83,44 @@ class Plan:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Traffic:
+    """What is known of the traffic before a release. An unknown number is None, never a guess."""
+
+    requests_per_hour: float | None = None
+    units_per_hour: float | None = None  # bucketing keys that were not seen earlier in the stage, on average
+    units: float | None = None  # bucketing keys that there are at all: more will not come, however long one waits
+    rates: Mapping[str, float] = field(default_factory=dict)  # metric → share of the champion's requests that have its event
+    spreads: Mapping[str, float] = field(default_factory=dict)  # metric → standard deviation of the paired difference of its losses
+    slices: Mapping[str, float] = field(default_factory=dict)  # "carrier=UA" → its share of the units
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Forecast:
+    """What one stage can show of one watch. None: never, with what is known."""
+
+    watch: str
+    step: int
+    share: float
+    units_to_certificate: int | None  # of the challenger, half of the times, where it is as good as the champion
+    hours_to_certificate: float | None
+    units_to_harm: int | None  # of the challenger, half of the times, where its harm is 3 times the champion's rate, or twice the margin
+    hours_to_harm: float | None
+    units_there: float | None  # that its traffic holds at all
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preflight:
+    """What the traffic can decide, said before the first step."""
+
+    forecasts: tuple[Forecast, ...]
+    undecidable: tuple[str, ...]  # sentences: watches that no stage can certify; with any of them the release will hold
+    unwatched: tuple[str, ...]  # sentences: slices that are not watched, for their traffic cannot decide them
+    hours: float | None  # until the end of the last stage, where nothing is found
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class WatchRuling:
     """What one watch says of one stage, with the numbers that decided."""
 
@@ -111,6 +154,10 @@ class Judgement:
     certified: tuple[str, ...]  # watches whose harm is refuted, in this stage or an earlier one
     sentence: str
     alarm: str = ""  # what a person must look at: both arms fail, no traffic, rows lost
+    start: int = 0  # place in the judge's log of the stage's first observation: those from `start` to `cut` rebuild this record
+    epoch: int = 0  # of the route when the stage began
+    first_epoch: int = 0  # of the route when the rollout began: losses of its earlier answers count too
+    carried: tuple[str, ...] = ()  # watches that an earlier stage certified
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,3 +174,17 @@ class Standing:
     waits_for_approval: bool
     since_seq: int  # the entry that brought it here
     why: str
+    verdict: Digest = ""
+    champion: Digest = ""  # the rollback target
+    challenger: Digest = ""
+    first_epoch: int = 0  # of its first step; 0 before
+    start: int = 0  # place in the judge's log from which this stage is judged
+    certified: tuple[str, ...] = ()  # watches whose harm an earlier stage refuted
+    accepted: tuple[str, ...] = ()  # signals that paused it and that a person has looked at
+    approved: tuple[int, ...] = ()  # steps that a person lets it enter
+    opened_seq: int = 0  # the entry that opened it
+
+    @property
+    def is_under_way(self) -> bool:
+        """Can it still move?"""
+        return self.phase not in ENDS
