@@ -6,32 +6,19 @@ Batch and online evaluate the same text, over columns of the same types, in the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gonogo.data.planning import AWARE_NS, EventSource, Plan, RequestFeature, Value
+from gonogo.data.planning import AWARE_NS, EventSource, Plan
+from gonogo.data.request import held_sql
 from gonogo.data.sql import failures_told, identifier, source_table
 from gonogo.data.values import check_finite
-from gonogo.types.errors import ColumnMissing, ScaleRefused
+from gonogo.types.errors import ColumnMissing
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
-
-_HELD_SQL = {
-    "whole": "CAST(({sql}\n) AS BIGINT)",
-    "floating": "CAST(({sql}\n) AS DOUBLE) + 0.0",  # adding 0 turns -0.0 into 0.0 and changes nothing else
-    "decimal": "({sql}\n)",
-    "text": "CAST(({sql}\n) AS VARCHAR)",
-    "flag": "CAST(({sql}\n) AS BOOLEAN)",
-    "any": "({sql}\n)",
-}
-
-
-def held_sql(value: Value | RequestFeature) -> str:
-    """The expression with its result in the type in which it is held."""
-    return _HELD_SQL[value.held].format(sql=value.sql)
 
 
 def value_column(index: int) -> str:
@@ -66,34 +53,6 @@ def shape_requests(plan: Plan, rows: pa.Table, connection: DuckDBPyConnection) -
         if request.held == "floating":
             check_finite(shaped[request.name], where=f"features.{request.name}", name=request.name)
     return shaped
-
-
-class RequestQuery:
-    """The request-time features of one row at a time."""
-
-    def __init__(self, plan: Plan, connection: DuckDBPyConnection) -> None:
-        self._connection = connection
-        self._requests = plan.requests
-        self._columns = tuple(dict.fromkeys(column for request in plan.requests for column in request.columns))
-        given = ", ".join(f"CAST(${i + 1} AS {plan.row_columns[c]}) AS {identifier(c)}" for i, c in enumerate(self._columns))
-        items = ", ".join(held_sql(request) for request in plan.requests)
-        self._sql = f"SELECT {items} FROM (SELECT {given or '0 AS nothing'})"
-
-    def __call__(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Feature → value. Raises ColumnMissing where the request lacks a column."""
-        if not self._requests:
-            return {}
-        for column in self._columns:
-            if column not in request:
-                raise ColumnMissing(f"the request has no {column}", where="request", expected=", ".join(self._columns))
-        given = [request[column] for column in self._columns]
-        given = [value.item() if isinstance(value, np.generic) else value for value in given]  # the engine binds Python's own numbers
-        with failures_told("request", sql=self._sql):
-            values = self._connection.execute(self._sql, given).fetchall()[0]
-        for feature, value in zip(self._requests, values, strict=True):
-            if isinstance(value, float) and not np.isfinite(value):
-                raise ScaleRefused(f"{feature.name} is {value}", where=f"features.{feature.name}", expected="a number or null")
-        return dict(zip((feature.name for feature in self._requests), values, strict=True))
 
 
 def _event_items(source: EventSource) -> dict[str, str]:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from gonogo.data.asof import ALWAYS, NEVER, SHIFTS
 from gonogo.data.connection import open_connection
-from gonogo.data.expressions import RequestQuery, key_column, shape_events, value_column
+from gonogo.data.expressions import key_column, shape_events, value_column
 from gonogo.data.planning import AWARE, EventFeature, EventSource, Measure, Plan, Stream, Value, column_name
+from gonogo.data.request import RequestRow
 from gonogo.data.values import held_int
 from gonogo.types.errors import ColumnMissing, KeysRefused, ScaleRefused, TimeRefused, UsageError
 from gonogo.types.time import EPOCH
@@ -113,11 +114,18 @@ class OnlineState:
         """An empty state. connection: for SQL expressions; by default one of its own."""
         self.plan = plan
         self.n_duplicates = 0
-        self._connection = connection or open_connection(threads=1)
-        self._request = RequestQuery(plan, self._connection)
+        self._given_connection = connection
+        self._request = RequestRow(plan.requests, plan.row_columns, lambda: self._connection)
         self._shift = SHIFTS[plan.boundary]
         self._entities: list[dict[tuple[Any, ...], Entity]] = [{} for _ in plan.streams]
         self._evicted_before: list[int] = [ALWAYS] * len(plan.streams)
+
+    @property
+    def _connection(self) -> DuckDBPyConnection:
+        """Opened once something needs it: a plan of plain columns never does."""
+        if self._given_connection is None:
+            self._given_connection = open_connection(threads=1)
+        return self._given_connection
 
     def apply(self, source: str, event: Mapping[str, Any]) -> None:
         """Take in one event: the source's columns by name, times as aware datetimes or int microseconds.
@@ -170,7 +178,7 @@ class OnlineState:
         t = _us(decided_at)
         if t is None:
             raise TimeRefused("a row is decided at some moment", where="decided_at")
-        made = self._request(request)
+        made = self._request.of(request)
         for index, stream in enumerate(self.plan.streams):
             if t < self._evicted_before[index]:
                 raise UsageError("the events that this row needs were evicted", found=str(decided_at), where="decided_at")
