@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from gonogo.types.record import Digest
 from gonogo.types.snapshot import Input
@@ -32,5 +33,15 @@ class Package:
     key: tuple[str, ...]
     plan: Digest  # canonical JSON of the feature plan (data/planning.py)
     seeds: Mapping[str, Digest]  # source → Arrow file of the events that windows may still reach, as of packaging
-    probes: Digest  # JSON: rows of inputs, and what the training library answered to them
+    probes: Digest  # Probes: rows of inputs, and what the training library answered to them
     tolerance: float  # |difference| up to which an answer to a probe is the same
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Probes:
+    """Rows, and what the model that was trained answered to them: whoever answers otherwise is not that model."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]  # plain JSON values, None for null
+    answers: tuple[tuple[Any, ...], ...]  # one value per output

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from gonogo.families.tabular.logistic import logistic
 from gonogo.families.tabular.outcome import PREDICTION, read_both_classes, read_outcome
@@ -30,6 +29,8 @@ from gonogo.types.snapshot import Kind, Missing
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+    import pyarrow as pa
 
     from gonogo.types.evidence import Array
     from gonogo.types.protocols import Examples
@@ -88,6 +89,8 @@ class BoostedModel:
 
     def predict(self, inputs: pa.Table) -> pa.Table:
         """(n,) probabilities. Raises as `Codec.encode_strictly`."""
+        import pyarrow as pa
+
         matrix = self._header.inputs.codec.encode_strictly(inputs)
         if len(matrix) == 0:
             return pa.table({PREDICTION: np.empty(0)})
@@ -209,6 +212,11 @@ class XGBoost:
 
 def load(folder: Path) -> BoostedModel:
     """The model that `save` wrote. Raises ArtifactRefused for trees of other bytes."""
+    return BoostedModel(*read_trees(folder))
+
+
+def read_trees(folder: Path) -> tuple[Header, bytes]:
+    """What `save` wrote: the header, and the trees' bytes. Raises ArtifactRefused for trees of other bytes."""
     header = read_record(folder, MODEL_FILE, Header)
     try:
         trees = (folder / TREES_FILE).read_bytes()
@@ -216,7 +224,7 @@ def load(folder: Path) -> BoostedModel:
         raise _other_trees(folder, type(error).__name__, header.trees) from error
     if digest_of_bytes(trees) != header.trees:
         raise _other_trees(folder, digest_of_bytes(trees), header.trees)
-    return BoostedModel(header, trees)
+    return header, trees
 
 
 def _other_trees(folder: Path, found: str, expected: str) -> ArtifactRefused:

@@ -9,7 +9,6 @@ columns that were tried; all others are answered as before.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gonogo.families.tabular.bends import SLICES_FILE, SliceShifts, read_shifts
 from gonogo.families.tabular.held_out import BLOCKS, Gain, Judged, answered, gain
 from gonogo.families.tabular.outcome import PREDICTION, read_probability
-from gonogo.families.tabular.storage import read_record, write_record
+from gonogo.families.tabular.storage import write_record
 from gonogo.stats.calibration import logistic, logit
 from gonogo.stats.refusals import Refused
 from gonogo.types.errors import ColumnMissing
@@ -29,32 +29,11 @@ if TYPE_CHECKING:
     from gonogo.types.evidence import Array, Effect, IntArray
     from gonogo.types.protocols import Examples, Model
 
-SLICES_FILE = "slices.json"
 KIND = "slice_shifts"
 LEAST_UNITS = 30  # of a value: with fewer an interval at a level far out does not hold what it promises
 LEAST_OF_A_CLASS = 50  # rows of a value
 DOUBT = 0.05  # divided among all values that are tried
 TOLD = 3  # values in a sentence, those that gain most
-
-
-@dataclass(frozen=True, kw_only=True)
-class SliceShifts:
-    """Log-odds that are added where an input holds one of these values; every other value, null too, is left alone."""
-
-    column: str
-    values: tuple[str, ...]  # sorted
-    shifts: tuple[float, ...]
-
-    def apply(self, score: Array, texts: pa.ChunkedArray) -> Array:
-        """(n,) probabilities from those of all rows and the input's values as text."""
-        code = pc.fill_null(pc.index_in(texts, value_set=self._value_set), len(self.values)).to_numpy()
-        up = np.exp(np.array([*self.shifts, 0.0]) / 2)[code]
-        # Half of the factor to each class, as in `PriorCorrection`: 0 and 1 stay, and what is not shifted keeps its bits.
-        return np.where(up == 1, score, score * up / (score * up + (1 - score) / up))
-
-    @cached_property
-    def _value_set(self) -> pa.Array:
-        return pa.array(self.values, type=pa.string())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,9 +125,8 @@ def fit_shifts(validate: Examples, y: Array, p: Array, held: HeldShifts) -> Slic
 
 def load_around(model: Model, folder: Path) -> Model:
     """The model, with the shifts that lie in its folder, if any do."""
-    if not (folder / SLICES_FILE).exists():
-        return model
-    return ShiftedModel(model, read_record(folder, SLICES_FILE, SliceShifts))
+    shifts = read_shifts(folder)
+    return model if shifts is None else ShiftedModel(model, shifts)
 
 
 def slice_inputs(examples: Examples) -> tuple[str, ...]:

@@ -11,16 +11,17 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 
+from gonogo.families.tabular.bends import CALIBRATION_FILE, KINDS, Stored, read_recalibration
 from gonogo.families.tabular.by_slice import HeldShifts, ShiftedModel, fit_shifts, shifts_that_hold
 from gonogo.families.tabular.by_slice import load_around as load_shifted
 from gonogo.families.tabular.curves import reliability_series
 from gonogo.families.tabular.held_out import BLOCKS, Gain, Judged, answered, blocks_in_time, fitted_on_the_others, gain
 from gonogo.families.tabular.outcome import PREDICTION, read_outcome, read_probability, read_unit
-from gonogo.families.tabular.storage import read_kind, read_record, write_record
+from gonogo.families.tabular.storage import write_record
 from gonogo.stats.calibration import (
     Beta,
     Identity,
@@ -33,10 +34,8 @@ from gonogo.stats.calibration import (
     fit_platt,
     fit_temperature,
 )
-from gonogo.stats.imbalance import PriorCorrection
 from gonogo.stats.miscalibration import expected_calibration_error
 from gonogo.stats.refusals import Refused
-from gonogo.types.errors import ArtifactRefused
 from gonogo.types.evidence import Curve
 from gonogo.types.protocols import Refined
 
@@ -44,8 +43,6 @@ if TYPE_CHECKING:
     from gonogo.types.evidence import Array, Effect, Estimate
     from gonogo.types.protocols import Examples, Model
 
-CALIBRATION_FILE = "calibration.json"
-Stored: TypeAlias = Platt | Temperature | Beta | Isotonic | PriorCorrection
 F = TypeVar("F", Platt, Temperature, Beta)
 
 
@@ -116,13 +113,8 @@ def load_around(model: Model, folder: Path) -> Model:
 
 
 def _load_recalibrated(model: Model, folder: Path) -> Model:
-    if not (folder / CALIBRATION_FILE).exists():
-        return model
-    kind = read_kind(folder, CALIBRATION_FILE)
-    if kind not in KINDS:
-        where = f"{folder.name}/{CALIBRATION_FILE}"
-        raise ArtifactRefused("this kind of recalibration is not known", found=kind, expected=", ".join(KINDS), where=where)
-    return CalibratedModel(model, read_record(folder, CALIBRATION_FILE, KINDS[kind]))
+    recalibration = read_recalibration(folder)
+    return model if recalibration is None else CalibratedModel(model, recalibration)
 
 
 def _bent(model: Model, validate: Examples, judged: Judged, best: Attempt | None, held: HeldShifts | None) -> Model:
@@ -176,7 +168,6 @@ FITS: dict[str, Callable[[Array, Array], Platt | Temperature | Beta | Isotonic]]
     "isotonic": _fit_isotonic,
 }
 LEVEL = 1 - 0.05 / len(FITS)  # so many kinds are tried, and each must show its gain with its part of the usual doubt
-KINDS: dict[str, type[Stored]] = {"platt": Platt, "temperature": Temperature, "beta": Beta, "isotonic": Isotonic, "prior": PriorCorrection}
 
 
 def _said(best: Attempt | None, held: HeldShifts | None) -> str:

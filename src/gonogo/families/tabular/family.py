@@ -17,6 +17,7 @@ from gonogo.families.tabular.logistic import LogisticRegression
 from gonogo.families.tabular.metrics import METRICS
 from gonogo.families.tabular.priced import priced
 from gonogo.families.tabular.prior import PriorRate
+from gonogo.families.tabular.scorer import open_scorer
 from gonogo.families.tabular.statistics import STATISTICS
 from gonogo.types.errors import ArtifactRefused
 from gonogo.types.protocols import Family, Model
@@ -62,4 +63,5 @@ FAMILY = Family(
     curves=curves,
     priced=priced,
     words=WORDS,
+    scorer=open_scorer,
 )

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
 from gonogo.families.tabular.design import Category, Design, Number, number_of, slot_of_code
 from gonogo.families.tabular.outcome import PREDICTION, read_both_classes, read_unit
@@ -27,6 +26,8 @@ from gonogo.types.evidence import Effect
 from gonogo.types.snapshot import Kind
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from gonogo.families.tabular.design import Problem
     from gonogo.families.tabular.newton import Solution
     from gonogo.types.evidence import Array, IntArray
@@ -60,6 +61,8 @@ class LogisticModel:
 
     def predict(self, inputs: pa.Table) -> pa.Table:
         """(n,) probabilities. Raises as `Codec.encode_strictly`."""
+        import pyarrow as pa
+
         matrix = self.codec.encode_strictly(inputs)
         log_odds = np.full(len(matrix), self.intercept)
         x = matrix[:, self._terms.places]

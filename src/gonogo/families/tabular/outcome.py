@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from gonogo.types.errors import ColumnMissing, OutcomeRefused
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from gonogo.types.evidence import Array, IntArray
 
 OUTCOME = "y"
@@ -19,6 +19,9 @@ PREDICTION = "p"
 
 def read_outcome(outcomes: pa.Table) -> Array:
     """(n,) float64, 0 or 1. Raises OutcomeRefused for null, NaN, infinite and any other number."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     if OUTCOME not in outcomes.schema.names:
         raise ColumnMissing(
             "there is no outcome column", found=", ".join(outcomes.schema.names), expected=OUTCOME, where="outcome.columns", next="give y"

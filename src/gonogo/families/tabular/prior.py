@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
 from gonogo.families.tabular.outcome import PREDICTION, read_both_classes
 from gonogo.families.tabular.storage import MODEL_FILE, read_record, write_record
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from gonogo.types.evidence import Effect
     from gonogo.types.protocols import Examples
     from gonogo.types.snapshot import Input
@@ -40,6 +41,8 @@ class PriorModel:
 
     def predict(self, inputs: pa.Table) -> pa.Table:
         """(n,) the rate."""
+        import pyarrow as pa
+
         return pa.table({PREDICTION: np.full(inputs.num_rows, self.rate)})
 
     def save(self, folder: Path) -> None:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
 from gonogo.stats.imbalance import PriorCorrection, sampling_correction
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from gonogo.types.evidence import Array, IntArray
 
 _OF_NEGATIVES = 0x6E656761  # keeps these draws apart from all others that start from the same seed
@@ -31,6 +32,8 @@ class Sampled:
 
     def of(self, inputs: pa.Table) -> pa.Table:
         """Those rows of train's inputs; the others are not even encoded."""
+        import pyarrow as pa
+
         return inputs if isinstance(self.rows, slice) else inputs.take(pa.array(self.rows))
 
 

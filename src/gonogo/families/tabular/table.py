@@ -11,13 +11,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from gonogo.types.errors import ColumnMissing, ColumnMistyped, DataError
 from gonogo.types.snapshot import Input, Kind, Missing
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from gonogo.types.evidence import Array
 
 UNKNOWN = -1.0  # the code of a category that train did not hold
@@ -54,18 +54,26 @@ class Codec:
                 matrix[:, i] = _codes(values, self._value_sets[i], column.name)
             else:
                 matrix[:, i] = _numbers(values, column.name)
-        if np.isinf(matrix).any():
-            raise self._infinite(matrix)
+        self._check_finite(matrix)
         return matrix
 
     def encode_strictly(self, inputs: pa.Table) -> Array:
         """`encode`, and DataError where a column whose policy is to refuse holds a null."""
         matrix = self.encode(inputs)
+        self.check(matrix)
+        return matrix
+
+    def check(self, matrix: Array) -> None:
+        """Raises DataError where an encoded number is infinite, or null in a column whose policy is to refuse that."""
+        self._check_finite(matrix)
         for i in self._refusing:
             null = np.isnan(matrix[:, i])
             if null.any():
                 raise _null(self.columns[i].name, int(np.argmax(null)), int(null.sum()))
-        return matrix
+
+    def _check_finite(self, matrix: Array) -> None:
+        if np.isinf(matrix).any():
+            raise self._infinite(matrix)
 
     def _infinite(self, matrix: Array) -> DataError:
         row, place = (int(at) for at in np.argwhere(np.isinf(matrix))[0])
@@ -80,6 +88,8 @@ class Codec:
 
     @cached_property
     def _value_sets(self) -> tuple[pa.Array, ...]:
+        import pyarrow as pa
+
         return tuple(pa.array(column.categories, type=pa.string()) for column in self.columns)
 
     @cached_property
@@ -105,6 +115,8 @@ def _column(table: pa.Table, one: Input) -> Column:
         )
     categories: tuple[str, ...] = ()
     if one.kind is Kind.CATEGORY:
+        import pyarrow.compute as pc
+
         seen = pc.unique(_texts(table.column(one.name), one.name)).to_pylist()
         categories = tuple(sorted(text for text in seen if text is not None))
     return Column(name=one.name, kind=one.kind, missing=one.missing, categories=categories)
@@ -112,6 +124,9 @@ def _column(table: pa.Table, one: Input) -> Column:
 
 def _numbers(values: pa.ChunkedArray, name: str) -> Array:
     """(n,) of any number type; null becomes NaN."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     kind = values.type
     if pa.types.is_null(kind):
         return np.full(len(values), np.nan)
@@ -126,6 +141,9 @@ def _numbers(values: pa.ChunkedArray, name: str) -> Array:
 
 
 def _codes(values: pa.ChunkedArray, categories: pa.Array, name: str) -> Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     texts = _texts(values, name)
     found = pc.index_in(texts, value_set=categories, skip_nulls=True)
     codes: Array = pc.cast(found, pa.float64()).to_numpy()
@@ -135,6 +153,9 @@ def _codes(values: pa.ChunkedArray, categories: pa.Array, name: str) -> Array:
 
 
 def _texts(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     kind = values.type
     if pa.types.is_dictionary(kind):
         values, kind = pc.cast(values, kind.value_type), kind.value_type
