@@ -306,24 +306,35 @@ def _recover(folder: Path, writer: str) -> tuple[int, int]:
         path = segment_path(folder, writer, number)
         try:
             with path.open("r+b") as file:
-                if os.fstat(file.fileno()).st_size < HEADER_BYTES or file.read(8) != segments.MAGIC:
-                    path.unlink()  # prepared, never used
-                    continue
                 map_ = mmap.mmap(file.fileno(), 0)
+        except ValueError:  # empty: killed before it had any space
+            path.unlink()
+            continue
         except OSError as error:
             raise _failed(path, error) from error
-        try:
-            begun = segments.header(map_, path)
-            closed = segments.sealed_end(map_)
-            if closed is None:
-                found = segments.find_end(map_, begun.first_seq)
-                segments.seal(map_, found.end, found.last_seq)
-                map_.flush()
-                closed = (found.end, found.last_seq)
-            seq = max(seq, closed[1])
-        finally:
-            map_.close()
+        with map_:
+            last = _last_of(map_, path)
+        if last:
+            seq = max(seq, last)
+        else:
+            path.unlink()  # prepared, never used
     return number, seq
+
+
+def _last_of(map_: Map, path: Path) -> int:
+    """The last row of a segment, which is closed if it was not; 0 if it was never in use."""
+    try:
+        begun = segments.header(map_, path)
+    except LogFailed:
+        # Prepared only, or its head is spoilt: what was in it is lost, and its numbers are not given again.
+        return segments.find_end(map_, 1).last_seq if len(map_) > HEADER_BYTES else 0
+    closed = segments.sealed_end(map_)
+    if closed is None:
+        found = segments.find_end(map_, begun.first_seq)
+        closed = (found.end, found.last_seq)
+        segments.seal(map_, *closed)
+        map_.flush()
+    return closed[1]
 
 
 def _sync_folder(folder: Path) -> None:
