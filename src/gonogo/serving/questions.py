@@ -30,6 +30,7 @@ _WORDS = {
 }
 _QUOTED = ("text", "time")  # types that stand between quotation marks
 _NEXT = "GET /openapi.json shows what is asked for; `gonogo explain GNG-H001`"
+_INFINITE = float("inf")
 _MOST_SHOWN = 60  # characters of a value that are said back
 
 Row = Question | RequestRefused
@@ -204,8 +205,9 @@ def each(read: Callable[[Any, str], Question], rows: Sequence[Any], where: str) 
 
 
 def strict_json(body: bytes, *, most_deep: int | None = None) -> Any:
-    """What the bytes say, if they say it once: no key twice, no NaN, no number beyond a float, at most `most_deep` nested.
+    """What the bytes say, if they say it once: UTF-8, no key twice, no NaN; with `most_deep` no deeper nested and no infinite number.
 
+    Without `most_deep` a number such as 1e999 is infinite here, for whoever reads it as a field to refuse under the field's name.
     Raises MalformedJson for bytes that are no such JSON, TooMuch for those nested deeper.
 
     >>> strict_json(b'{"a": [1, 2.5, null]}')
@@ -214,31 +216,40 @@ def strict_json(body: bytes, *, most_deep: int | None = None) -> Any:
     try:
         # Only UTF-8, as RFC 8259 wants it: json.loads alone would guess UTF-16, take lone surrogates and a byte order mark.
         text = body.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_finite)
+        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
         if "\\" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # an escaped lone surrogate is no text
     except UnicodeError as error:
         raise MalformedJson("the body is not UTF-8", found=str(error)[:120], expected="JSON in UTF-8", where="body", next=_NEXT) from error
     except RecursionError as error:
-        raise TooMuch(
-            "the body is nested too deeply", found="hundreds of levels", expected=f"at most {most_deep or 16}", where="body"
-        ) from error
+        raise _too_deep("hundreds of levels", most_deep or 16) from error
     except ValueError as error:
         found = "an empty body" if not body.strip() else str(error)[:120]
         raise MalformedJson("the body is no JSON", found=found, expected="one JSON value", where="body", next=_NEXT) from error
-    if most_deep is not None and _is_deeper(value, most_deep):
-        raise TooMuch("the body is nested too deeply", found=f"more than {most_deep} levels", expected=f"at most {most_deep}", where="body")
+    if most_deep is not None:
+        _walk(value, most_deep)
     return value
 
 
-def _is_deeper(value: Any, levels: int) -> bool:
-    layer = [value]
-    while layer := [each for each in layer if isinstance(each, dict | list)]:
-        if not levels:
-            return True
+def _walk(value: Any, most_deep: int) -> None:
+    """Layer by layer, without recursion. Raises TooMuch below `most_deep` layers, MalformedJson for a number beyond a float."""
+    layer, levels = [value], most_deep
+    while layer:
+        if any(each in (_INFINITE, -_INFINITE) for each in layer if isinstance(each, float)):
+            raise MalformedJson(
+                "a number is beyond what a float holds", found="more than 1.8e308", expected="less", where="body", next=_NEXT
+            )
+        layer = [each for each in layer if isinstance(each, dict | list)]
+        if layer and not levels:
+            raise TooMuch(
+                "the body is nested too deeply", found=f"more than {most_deep} levels", expected=f"at most {most_deep}", where="body"
+            )
         levels -= 1
         layer = [inner for each in layer for inner in (each.values() if isinstance(each, dict) else each)]
-    return False
+
+
+def _too_deep(found: str, most_deep: int) -> TooMuch:
+    return TooMuch("the body is nested too deeply", found=found, expected=f"at most {most_deep} levels", where="body")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -251,13 +262,6 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise ValueError(f"the number {text[:_MOST_SHOWN]} is beyond what a float holds")
-    return value
 
 
 def _check_rows(n_rows: int, most_rows: int) -> None:

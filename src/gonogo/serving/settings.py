@@ -13,7 +13,7 @@ class Settings:
     """Limits of one worker. Each has a number, for a limit that is not there is found by somebody."""
 
     max_body_bytes: int = 4 << 20  # of predictions, events and outcomes; what is longer is refused unread
-    max_job_bytes: int = 64 << 20
+    max_job_bytes: int = 32 << 20
     max_batch_rows: int = 1000  # more is what jobs are for
     max_depth: int = 16  # of JSON whose shape nobody declared
     max_in_flight: int = 256  # requests of one worker at a time

@@ -1,0 +1,437 @@
+"""Which path asks for what, may the caller ask it, and what is sent back?
+
+A raw ASGI 3 application: a request is matched to an endpoint, the caller is known, the body is read within its limits, the endpoint
+answers, and whatever goes wrong becomes a status and a record. No endpoint knows of ASGI.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic_ns
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl
+
+from gonogo.serving.access import Access
+from gonogo.serving.desk import Desk
+from gonogo.serving.limits import Rate, TooOften
+from gonogo.serving.metrics import ENDPOINTS, Counters, NoCounters
+from gonogo.serving.responses import Headers, Refusal, Reply, encode, error_reply, unforeseen
+from gonogo.serving.service import Service
+from gonogo.serving.settings import Settings
+from gonogo.types.errors import GonogoError, NothingThere, RequestRefused, TooMuch
+
+Scope: TypeAlias = Mapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
+Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
+
+_JSON_TYPES = (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8")
+_CHUNK = 256 << 10
+_SWEEP_S = 0.5
+_MOST_PATHS = 4096
+_MOST_LINES_S = 100
+_CLOSE = (b"connection", b"close")
+
+
+@dataclass(slots=True)
+class Call:
+    """One request as an endpoint sees it."""
+
+    method: str
+    path: str
+    parts: Mapping[str, str]  # what stands for {name} in the path
+    query_string: bytes
+    body: bytes
+    who: str
+    began_ns: int
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The last value of each name."""
+        return dict(parse_qsl(self.query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=100))
+
+
+@dataclass(frozen=True, slots=True)
+class FileReply:
+    """A file that is sent in pieces."""
+
+    path: Path
+    content_type: str
+
+
+Answered: TypeAlias = Reply | FileReply
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Endpoint:
+    """What one method of one path does."""
+
+    kind: int  # its place in metrics.ENDPOINTS
+    scope: str  # "" for anybody, access.ANY for whoever is known, or a scope of keys.SCOPES
+    run: Callable[[Call], Answered | Awaitable[Answered]]
+    most_bytes: int = 0  # of the body; 0: it has none
+    tell: Callable[[GonogoError], Reply] = error_reply  # how this protocol writes an error
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    methods: Mapping[str, Endpoint]
+    parts: Mapping[str, str]
+    allow: bytes
+
+
+class App:
+    """The application of one worker."""
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        settings: Settings | None = None,
+        access: Access | None = None,
+        counters: Counters | None = None,
+        counters_folder: Path | None = None,
+        log: Callable[[str], Any] | None = None,
+    ) -> None:
+        """counters_folder: where all workers' counters lie, for `/metrics`. log: takes one line of JSON; by default standard error."""
+        from gonogo.serving.endpoints import table
+
+        self.service = service
+        self.settings = settings or Settings()
+        self.access = access or Access(hosts=self.settings.hosts)
+        self.counters = counters or NoCounters(tuple(service.contracts))
+        self.counters_folder = counters_folder
+        self.in_flight = 0
+        self.draining = False
+        self.rate = None
+        if self.settings.rate_per_s is not None:
+            self.rate = Rate(per_s=self.settings.rate_per_s, burst_s=self.settings.burst_s)
+        self._contracts: Mapping[str, Any] | None = None
+        self._desks: dict[str, Desk] = {}
+        self._table = table(self)
+        self._matches: dict[str, _Match] = {}
+        self._reading: dict[asyncio.Task[Any], int] = {}  # task → until when its body must be there
+        self._too_slow: set[asyncio.Task[Any]] = set()
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._log = log or _to_stderr
+        self._lines_second = 0
+        self._lines = 0
+
+    def desk(self, name: str) -> Desk:
+        """Where the contract of that name is asked. Raises NothingThere."""
+        contracts = self.service.contracts
+        if contracts is not self._contracts:
+            self._desks = {each: self._new_desk(each) for each in contracts}
+            self._contracts = contracts
+        desk = self._desks.get(name)
+        if desk is None:
+            raise NothingThere(
+                f"no contract '{name[:60]}' is served here",
+                found=name[:60],
+                expected=", ".join(self._desks) or "no contract is served",
+                where="path",
+            )
+        return desk
+
+    def only_desk(self) -> Desk:
+        """The desk of a server of one contract, for protocols whose path names none. Raises NothingThere."""
+        names = list(self.service.contracts)
+        if len(names) != 1:
+            raise NothingThere(
+                "this path names no contract, and not exactly one is served here",
+                found=", ".join(names) or "none",
+                expected="one contract",
+                where="path",
+                next="POST /v1/contracts/NAME/predictions",
+            )
+        return self.desk(names[0])
+
+    def not_ready(self) -> str:
+        """Why this worker should be sent nothing, in words; "" if it can answer."""
+        if self.draining:
+            return "the server is draining"
+        if not self.service.contracts:
+            return "no contract is served"
+        waiting = sum(bool(served.not_ready()) for served in self.service.contracts.values())
+        return f"{waiting} of {len(self.service.contracts)} contracts cannot be answered yet" if waiting else ""
+
+    def drain(self) -> None:
+        """From now on `/readyz` says no and connections are closed after their answer; what comes is still answered."""
+        self.draining = True
+
+    async def drained(self, timeout_s: float) -> bool:
+        """Wait until no request is under way, at most so long; whether that was reached."""
+        until = monotonic_ns() + int(timeout_s * 1e9)
+        while self.in_flight and monotonic_ns() < until:
+            await asyncio.sleep(0.005)
+        return not self.in_flight
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await _lifespan(scope, receive, send)
+            return
+        began_ns = monotonic_ns()
+        match = self._matches.get(scope["path"]) or self._find(scope["path"])
+        method = scope["method"]
+        endpoint = match.methods.get(method)
+        self._enter(1)
+        reply: Answered
+        who = ""
+        error: BaseException | None = None
+        try:
+            headers = dict(scope["headers"])
+            if endpoint is None:
+                reply = await self._no_endpoint(match, method, headers, began_ns)
+            else:
+                if endpoint.scope:
+                    caller = self.access.known(headers, began_ns) or await self.access.check(headers)
+                    who = caller.who
+                    caller.check(endpoint.scope)
+                    if self.in_flight > self.settings.max_in_flight:
+                        raise _too_busy(self.settings.max_in_flight)
+                body = b""
+                if endpoint.most_bytes:
+                    body = await self._read(headers, receive, endpoint.most_bytes)
+                call = Call(method, scope["path"], match.parts, scope["query_string"], body, who, began_ns)
+                made = endpoint.run(call)
+                reply = made if isinstance(made, Reply) else made if isinstance(made, FileReply) else await made
+        except _Gone:
+            self._enter(-1)
+            return
+        except GonogoError as caught:
+            error = caught
+            reply = self._tell(endpoint, caught)
+        except Exception as caught:
+            error = caught
+            reply = self._tell(endpoint, unforeseen(caught))
+        except BaseException:
+            self._enter(-1)
+            raise
+        try:
+            await self._send(reply, method, send)
+        finally:
+            self._enter(-1)
+            status = reply.status if isinstance(reply, Reply) else 200
+            self.counters.request(endpoint.kind if endpoint is not None else _UNKNOWN, status)
+            took_ns = monotonic_ns() - began_ns
+            if error is not None or took_ns > self.settings.slow_s * 1e9:
+                self._note(method, scope["path"], status, took_ns, who, error)
+
+    def _enter(self, change: int) -> None:
+        self.in_flight += change
+        self.counters.in_flight(change)
+
+    def _find(self, path: str) -> _Match:
+        """The endpoints of a path; those of a path that exists are remembered."""
+        for pattern, methods in self._table:
+            if found := pattern.fullmatch(path):
+                allow = ", ".join(sorted({*methods, "OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
+                heads = {"HEAD": methods["GET"]} if "GET" in methods else {}
+                match = _Match({**methods, **heads}, found.groupdict(), allow.encode())
+                # Whoever asks chooses the path: what is remembered is bounded.
+                if len(self._matches) < _MOST_PATHS and len(path) < 256:
+                    self._matches[path] = match
+                return match
+        return _NO_MATCH
+
+    async def _no_endpoint(self, match: _Match, method: str, headers: Mapping[bytes, bytes], began_ns: int) -> Reply:
+        """A path that is not there, or a method that it does not have."""
+        if match.allow and method == "OPTIONS":
+            return Reply(204, [(b"allow", match.allow), (b"content-length", b"0")], b"")
+        if self.access.asks(began_ns) and self.access.known(headers, began_ns) is None:
+            await self.access.check(headers)
+        if not match.allow:
+            raise NothingThere("this path is not served here", expected="a path of /openapi.json", where="path", next="GET /openapi.json")
+        error = NothingThere(f"this path does not take {method[:20]}", found=method[:20], expected=match.allow.decode(), where="method")
+        raise Refusal(405, error, headers=[(b"allow", match.allow)])
+
+    async def _read(self, headers: Mapping[bytes, bytes], receive: Receive, most_bytes: int) -> bytes:
+        """The whole body. Raises RequestRefused, TooMuch or a Refusal for what is of another type, too long or too slow."""
+        content_type = headers.get(b"content-type", b"")
+        # A page of another origin can make a browser send text or a form without asking, but not JSON.
+        if content_type not in _JSON_TYPES and not _is_json(content_type):
+            error = RequestRefused(
+                "the body must be declared as JSON",
+                found=content_type.decode("latin-1")[:60] or "no header content-type",
+                expected="content-type: application/json",
+                where="header content-type",
+            )
+            raise Refusal(415, error, close=True)
+        length = headers.get(b"content-length", b"")
+        if length.isdigit() and int(length) > most_bytes:
+            raise _too_long(most_bytes)
+        task = asyncio.current_task()
+        assert task is not None
+        self._reading[task] = monotonic_ns() + int(self.settings.body_timeout_s * 1e9)
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)
+        try:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Gone
+            body: bytes = message.get("body", b"")
+            if not message.get("more_body", False):
+                if len(body) > most_bytes:
+                    raise _too_long(most_bytes)
+                return body
+            return await _read_on(body, receive, most_bytes)
+        except asyncio.CancelledError:
+            if task not in self._too_slow:
+                raise
+            task.uncancel()
+            slow = TooMuch(
+                "the body came too slowly",
+                found="a part of it",
+                expected=f"all of it within {self.settings.body_timeout_s:g} s",
+                where="body",
+            )
+            raise Refusal(408, slow, close=True) from None
+        finally:
+            del self._reading[task]
+            self._too_slow.discard(task)
+
+    def _sweep(self) -> None:
+        """End the requests whose bodies do not come: one timer for all, for one each would cost every request a microsecond."""
+        now_ns = monotonic_ns()
+        for task, until_ns in list(self._reading.items()):
+            if now_ns > until_ns and task not in self._too_slow:
+                self._too_slow.add(task)
+                task.cancel()
+        self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep) if self._reading else None
+
+    def _tell(self, endpoint: Endpoint | None, error: GonogoError) -> Reply:
+        if isinstance(error, TooOften):
+            error = Refusal(429, error, headers=[(b"retry-after", b"%d" % max(1, round(error.wait_s + 0.5)))])
+        reply = (endpoint.tell if endpoint is not None else error_reply)(error)
+        return Reply(reply.status, [*reply.headers, (b"x-request-id", os.urandom(8).hex().encode())], reply.body)
+
+    async def _send(self, reply: Answered, method: str, send: Send) -> None:
+        if isinstance(reply, FileReply):
+            await _send_file(reply, method, send)
+            return
+        headers = [*reply.headers, _CLOSE] if self.draining else reply.headers
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else reply.body})
+
+    def _note(self, method: str, path: str, status: int, took_ns: int, who: str, error: BaseException | None) -> None:
+        """A line of the access log: of errors of ours, of refused callers and of what was slow. A flood is cut, and says so."""
+        if status < 500 and status not in (401, 403, 408, 429) and took_ns <= self.settings.slow_s * 1e9:
+            return
+        second = monotonic_ns() // 1_000_000_000
+        if second != self._lines_second:
+            cut, self._lines_second, self._lines = self._lines - _MOST_LINES_S, second, 0
+            if cut > 0:
+                self._log(encode({"event": "lines_left_out", "lines": cut}).decode())
+        self._lines += 1
+        if self._lines > _MOST_LINES_S:
+            return
+        line: dict[str, Any] = {
+            "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "event": "request",
+            "method": method[:20],
+            "path": path[:200],
+            "status": status,
+            "ms": round(took_ns / 1e6, 3),
+            "who": who,
+        }
+        if isinstance(error, GonogoError):
+            told = error.error if isinstance(error, Refusal) else error
+            line |= {"code": told.code, "message": told.message, "found": told.found[:200], "where": told.where[:200]}
+        elif error is not None:
+            line |= {"message": f"{type(error).__name__}: {error}"[:500], "trace": "".join(traceback.format_exception(error))[-4000:]}
+        self._log(encode(line).decode())
+
+    def _new_desk(self, name: str) -> Desk:
+        counted = self.counters if name in self.counters.contracts else NoCounters((name,))
+        return Desk(self.service.contracts[name], self.settings, counted.of(name), self.rate)
+
+
+class _Gone(Exception):
+    """The caller went away before the body was there."""
+
+
+def pattern_of(path: str) -> re.Pattern[str]:
+    """The expression that a path with {names} is.
+
+    >>> pattern_of("/v2/models/{name}/infer").fullmatch("/v2/models/flights/infer").groupdict()
+    {'name': 'flights'}
+    """
+    parts = re.split(r"(\{\w+\})", path)
+    return re.compile("".join(f"(?P<{part[1:-1]}>[^/]+?)" if part.startswith("{") else re.escape(part) for part in parts))
+
+
+def _is_json(content_type: bytes) -> bool:
+    kind, _, parameter = content_type.lower().partition(b";")
+    name, _, charset = parameter.strip().partition(b"=")
+    return kind.strip() == b"application/json" and (name != b"charset" or charset.strip(b'"') == b"utf-8")
+
+
+async def _read_on(body: bytes, receive: Receive, most_bytes: int) -> bytes:
+    """The rest of a body that comes in pieces."""
+    pieces, size = [body], len(body)
+    while True:
+        if size > most_bytes:
+            raise _too_long(most_bytes)
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Gone
+        piece = message.get("body", b"")
+        pieces.append(piece)
+        size += len(piece)
+        if not message.get("more_body", False):
+            if size > most_bytes:
+                raise _too_long(most_bytes)
+            return b"".join(pieces)
+
+
+async def _send_file(reply: FileReply, method: str, send: Send) -> None:
+    with reply.path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        headers: Headers = [(b"content-type", reply.content_type.encode("latin-1")), (b"content-length", b"%d" % size)]
+        headers += [(b"x-content-type-options", b"nosniff"), (b"x-request-id", os.urandom(8).hex().encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        left = 0 if method == "HEAD" else size
+        while left and (piece := file.read(min(left, _CHUNK))):
+            left -= len(piece)
+            await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
+        if not size or method == "HEAD":
+            await send({"type": "http.response.body", "body": b""})
+
+
+async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1003})
+        return
+    while True:
+        message = await receive()
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+def _too_long(most_bytes: int) -> Refusal:
+    error = TooMuch("the body is too long", found=f"more than {most_bytes:,} bytes", expected=f"at most {most_bytes:,} bytes", where="body")
+    return Refusal(413, error, close=True)  # nobody reads the rest of it
+
+
+def _too_busy(most: int) -> Refusal:
+    found, expected = f"more than {most}", f"at most {most} at a time"
+    error = TooMuch("too many requests are under way", found=found, expected=expected, where="server", next="come back in 1 s")
+    return Refusal(503, error)
+
+
+def _to_stderr(line: str) -> None:
+    sys.stderr.write(line + "\n")
+
+
+_UNKNOWN = ENDPOINTS.index("unknown")
+_NO_MATCH = _Match({}, {}, b"")
