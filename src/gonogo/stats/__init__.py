@@ -140,6 +140,15 @@ QUESTIONS: Mapping[str, Mapping[str, str]] = {
         "QuantileSequence": "quantile_sequence",
         "SampleRatio": "sample_ratio",
     },
+    "How much traffic does that take?": {
+        "events_until_harm": "sequential_plans",
+        "events_until_safe": "sequential_plans",
+        "requests_until": "sequential_plans",
+        "trials_until_above": "sequential_plans",
+        "trials_until_below": "sequential_plans",
+        "values_until_told": "sequential_plans",
+        "units_until_mismatch": "sequential_plans",
+    },
     "What do they give?": {
         "Estimate": "records",
         "Interval": "records",

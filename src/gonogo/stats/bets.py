@@ -38,8 +38,11 @@ HIGHER = {
 }
 # Odds below the least that the null allows. A margin of 2 against equal arms is odds of 0.5, one of 1.5 is 0.67; 0: no hit ever.
 LOWER = {0.0: 2.5, 0.1: 2.5, 0.2: 5.0, 0.3: 7.0, 0.4: 15.0, 0.5: 25.0, 0.6: 17.0, 0.7: 13.0, 0.8: 7.0, 0.9: 4.0, 0.95: 2.0}
-# Stakes, as shares of the largest that cannot ruin: the best one is about mean / variance, so small effects in wide ranges need small ones.
-STAKES = {0.9: 2.5, 0.6: 5.0, 0.4: 7.5, 0.25: 10.0, 0.16: 12.5, 0.1: 15.0, 0.06: 15.0, 0.04: 12.5, 0.025: 10.0, 0.015: 5.0, 0.006: 5.0}
+# The same against a limit that was stated for a rate: it may well lie far above the rate, and there may never be a hit.
+FAR_LOWER = {0.0: 17.0, 0.05: 15.0, 0.15: 15.0, 0.3: 15.0, 0.45: 13.0, 0.6: 11.0, 0.75: 8.0, 0.9: 6.0}
+# Stakes, as shares of the largest that cannot ruin. The best one is about mean / variance: losses that hardly vary want a large one, a
+# small effect in a wide range a small one. On simulated differences these six need about as many values as bets that adapt (aGRAPA).
+STAKES = {0.98: 20.0, 0.6: 24.0, 0.3: 22.0, 0.12: 16.0, 0.04: 12.0, 0.012: 6.0}
 
 # A fifth of the capital against harm waits for harm that begins late, see `kernels_sequential`. It delays early findings by some 5 %, and
 # finds a tripling that begins after 500 quiet events in two thirds of the time. Against the margin nothing waits: harm may only fade.

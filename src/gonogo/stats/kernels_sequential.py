@@ -97,3 +97,15 @@ def bets(gain, stake, weight, reserve, patience, wealth, state):  # type: ignore
     """`bet` for each of gain (n,), in their order."""
     for i in range(gain.size):
         bet(gain[i], stake, weight, reserve, patience, wealth, state)
+
+
+@njit(cache=True, nogil=True)
+def spread(share, sums):  # type: ignore[no-untyped-def]
+    """Adds values (n,), each in [0, 1], to sums (3,): their number, Σ value, and Σ (value − mean of those before it)².
+
+    The mean begins at ½ as of one value, so that it is known before each value: the empirical Bernstein interval needs that.
+    """
+    for i in range(share.size):
+        sums[2] += (share[i] - (0.5 + sums[1]) / (1.0 + sums[0])) ** 2
+        sums[1] += share[i]
+        sums[0] += 1.0

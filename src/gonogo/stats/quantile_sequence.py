@@ -24,7 +24,7 @@ class QuantileSequence:
 
     Holds where values are drawn independently from one distribution. Values of one unit that move together are not so: take one a unit.
 
-    Source: Howard & Ramdas (2022), Bernoulli 28(3), theorem 1 in its beta-binomial form.
+    Source: Howard & Ramdas (2022), Bernoulli 28(3): the beta-binomial boundary, for one quantile.
 
     >>> p95 = QuantileSequence(0.95)
     >>> p95.take_many(range(1, 2001))

@@ -5,13 +5,12 @@ Also the question of a latency percentile: the 95th is at most 80 ms where at mo
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gonogo.stats import beta_mixture
-from gonogo.stats.bets import HIGHER, LOWER, PATIENCE, RESERVE, Capital
+from gonogo.stats.bets import FAR_LOWER, HIGHER, PATIENCE, RESERVE, Capital
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -21,13 +20,15 @@ class RateLimit:
     """Whether a share of trials is above `limit` ("harm"), and whether it is below ("safe"): read it after every trial.
 
     0 < limit < 1. Evidence is a natural log: each is shown at level α once `highest_harm` or `highest_safe` ≥ log(1/α), and errs with a
-    probability of at most α however often it is read. Without any hit, n = log(1/α) / limit trials (a few more) show that it is safe.
+    probability of at most α however often it is read. Without any hit, (log(1/α) + 1) / limit trials show that it is safe, of which
+    log(1/α) / limit is the least that any test needs.
 
     Holds where each trial hits, given those before it, with a chance on one side of the limit. Trials of one unit that move together
     are not so: count one trial a unit.
 
     Source: mixture of likelihood ratios over odds; Howard et al. (2021), Annals of Statistics 49(2).
 
+    >>> import math
     >>> slow = RateLimit(0.05)  # the 95th percentile against its limit
     >>> slow.take_many([False] * 200)
     >>> slow.highest_safe > math.log(1 / 0.001), slow.value
@@ -42,7 +43,7 @@ class RateLimit:
         self.limit = limit
         self.n = self.n_hits = 0
         self._harm = Capital(HIGHER, reserve=RESERVE, patience=PATIENCE)
-        self._safe = Capital(LOWER)
+        self._safe = Capital(FAR_LOWER)
 
     def take(self, hit: bool) -> None:
         """One trial."""
@@ -91,8 +92,3 @@ class RateLimit:
     def interval(self, alpha: float = 0.05) -> tuple[float, float]:
         """The rates that are not refuted: holds the true one at all times at once with a probability of at least 1 − alpha."""
         return beta_mixture.chances_left(self.n_hits, self.n, alpha)
-
-
-def trials_without_a_hit(limit: float, alpha: float) -> float:
-    """About how many trials show at level alpha that a rate is below the limit if none ever hits: log(1/alpha) / limit is the least."""
-    return math.log(1 / alpha) / -math.log1p(-limit)

@@ -8,6 +8,7 @@ event fall on? Two integers hold all the data where the share is constant.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -16,6 +17,8 @@ from gonogo.stats import beta_mixture
 from gonogo.stats.bets import HIGHER, LOWER, PATIENCE, RESERVE, Capital
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
     from gonogo.types.evidence import Array
@@ -33,6 +36,7 @@ class RelativeRisk:
 
     Source: mixture of likelihood ratios over the ratio of rates; Lindon & Malek (2022), NeurIPS; Howard et al. (2021).
 
+    >>> import math
     >>> risk = RelativeRisk(margin=2.0)
     >>> for arm in (1, 0, 1, 1, 1, 1):  # of six errors five are the challenger's, which has 5 % of the traffic
     ...     risk.take(arm, share=0.05)
@@ -117,6 +121,9 @@ class RelativeRisk:
             return math.inf
         if self.n_challenger == 0:
             return 0.0
+        if len(self._tally) == 1:
+            share = next(iter(self._tally))
+            return (self.n_challenger / self.n_champion) * ((1 - share) / share)
         return math.exp(beta_mixture.edge(lambda log_ratio: self._slope(log_ratio) > 0, refuted=-_FAR, kept=_FAR))
 
     def interval(self, alpha: float = 0.05) -> tuple[float, float]:
@@ -124,7 +131,7 @@ class RelativeRisk:
         if not self._tally:
             return 0.0, math.inf
         limit = math.log(1 / alpha)
-        foretold = sum(_foretold(share, *counts) for share, counts in self._tally.items())
+        foretold = _foretold(self._tally)
 
         def is_refuted(log_ratio: float) -> bool:
             return foretold - self._log_likelihood(log_ratio) >= limit
@@ -159,11 +166,27 @@ def at_ratio(share: _Number, ratio: float) -> _Number:
     return share * ratio / (share * ratio + (1.0 - share))
 
 
-def _foretold(share: float, champion: int, challenger: int) -> float:
-    """The log of what the mixture foretold: a Beta whose mean is the share, and whose log ratio has a standard deviation of about 1."""
-    strength = 1 / (share * (1 - share)) - 1
-    a, b = strength * share, strength * (1 - share)
-    return beta_mixture.log_beta(a + challenger, b + champion) - beta_mixture.log_beta(a, b)
+def _foretold(tally: Mapping[float, Sequence[int]]) -> float:
+    """The log of what a mixture over ratios foretold of the arms: weights fall as a Cauchy density of the log ratio."""
+    grown = _WEIGHTS.copy()
+    for share, (champion, challenger) in tally.items():
+        theirs, ours = _logs(share)
+        grown += champion * theirs + challenger * ours
+    top = float(grown.max())
+    return top + math.log(sum(math.exp(one - top) for one in grown.tolist()))
+
+
+# Of the interval alone. Steps of 2.5 % from 1/400 to 400: narrower than any interval that fewer than a hundred thousand events could give.
+_LOG_RATIOS = [step / 40 for step in range(-240, 241)]
+_TOTAL = sum(1 / (1 + at * at) for at in _LOG_RATIOS)
+_WEIGHTS = np.array([-math.log((1 + at * at) * _TOTAL) for at in _LOG_RATIOS])
+
+
+@lru_cache(maxsize=64)
+def _logs(share: float) -> tuple[Array, Array]:
+    """For each ratio of the mixture the logs of the chances that an event is the champion's and the challenger's."""
+    chances = [at_ratio(share, math.exp(at)) for at in _LOG_RATIOS]
+    return np.array([math.log1p(-chance) for chance in chances]), np.array([math.log(chance) for chance in chances])
 
 
 def _checked(arm: ArrayLike, share: ArrayLike) -> tuple[NDArray[np.bool_], Array]:

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-_STRENGTH = 200.0  # units that the first guess of the shares weighs as much as: tuned for mismatches of a tenth to a half
+STRENGTH = 200.0  # units that the first guess of the shares weighs as much as: tuned for mismatches of a tenth to a half
 
 
 class SampleRatio:
@@ -22,6 +22,7 @@ class SampleRatio:
 
     Source: Lindon & Malek (2022), NeurIPS 35, arXiv 2011.03567: Dirichlet-multinomial against the known shares.
 
+    >>> import math
     >>> mismatch = SampleRatio()
     >>> mismatch.take_many([1] * 80 + [0] * 920, share=0.05)
     >>> mismatch.highest > math.log(1 / 0.01)
@@ -44,7 +45,7 @@ class SampleRatio:
         if chance == 0:
             self._log_e = math.inf
         elif chance < 1:
-            self._log_e += math.log((_STRENGTH * chance + seen[arm]) / (_STRENGTH + seen[0] + seen[1]) / chance)
+            self._log_e += math.log((STRENGTH * chance + seen[arm]) / (STRENGTH + seen[0] + seen[1]) / chance)
         seen[arm] += 1
         self.highest = max(self.highest, self._log_e)
 
