@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 WRITER = "judge"
 MOST_IN_BLOCK = 65_536  # observations; a poll of the log gives far fewer
+_PATIENCE_S = 0.25  # for a next segment that is being made ready
 _LENGTH = struct.Struct("<I")
 
 
@@ -58,7 +59,8 @@ class JudgeLog:
             raise ValueError(f"{len(observations):,} observations are no block: at most {self._most:,}")
         where = position.to_bytes()
         payload = _LENGTH.pack(len(where)) + where + observations.tobytes()
-        if not self._log.append(FrameKind.OBSERVATIONS, payload, unit=len(observations)):
+        roomy = self._log.wait_for_room(_PATIENCE_S, len(payload))
+        if not (roomy and self._log.append(FrameKind.OBSERVATIONS, payload, unit=len(observations))):
             raise LogFailed(
                 "The judge's log cannot be written, so nothing is judged.",
                 found=self._log.blocked or "no room",

@@ -22,6 +22,7 @@ from gonogo.types.errors import LogFailed
 from gonogo.types.traffic import FrameKind
 
 SYNC_EVERY_S = 0.05
+_ORDINARY = 65_536  # bytes; larger than any row but a strange one
 _RETRY_EVERY_S = 0.5  # while the disk has no room for a segment
 _NOTHING = b"\xc0"  # a payload is never empty, for a length of 0 is no frame: msgpack's nil
 _LOST = int(FrameKind.LOST)
@@ -72,12 +73,15 @@ class Log:
     @property
     def has_room(self) -> bool:
         """Whether an ordinary row can be written now: who must not answer without a log asks this first."""
-        return self._stop - self._at > 65_536 or self._next is not None
+        return self._room_for(_ORDINARY)
 
-    def wait_for_room(self, at_most_s: float) -> bool:
-        """Wait until a row can be written: for imports and batches, which can outrun the disk. False: it could not in that time."""
+    def _room_for(self, n_bytes: int) -> bool:
+        return self._stop - self._at > n_bytes + 2 * FRAME_BYTES + 16 or self._next is not None
+
+    def wait_for_room(self, at_most_s: float, n_bytes: int = _ORDINARY) -> bool:
+        """Wait until a payload of that size can be written: for imports and batches, which can outrun the disk. False: not in that time."""
         until = time.monotonic() + at_most_s
-        while not self.has_room:
+        while not self._room_for(n_bytes):
             if time.monotonic() > until:
                 return False
             time.sleep(0.001)

@@ -1,0 +1,420 @@
+"""Which prediction does an outcome belong to, and is it time to say that none came?
+
+Outcomes come late, early, twice, in any order, after their window, or differ. Each row's key is joined at most once: its first prediction
+with its first outcome. A row without an outcome is nothing, never a negative, until its window has closed.
+
+What waits lies in a file of SQLite, so memory does not grow with it; what the join does follows from the blocks it is given alone. A block
+is taken in one transaction, which `commit` ends together with the position of the log: a process that is killed goes on from there, and a
+block that was already told to the judge is taken again without telling it twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from gonogo.serving.predictionlog import decoded, encoded
+from gonogo.serving.router import key_text
+from gonogo.serving.rowkey import NO_KEY
+from gonogo.serving.tail import Batch, Position, Tail
+from gonogo.types.errors import LogFailed
+from gonogo.types.record import canonical
+from gonogo.types.traffic import AnswerStatus, FrameKind
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SETTLE_US = 1_000_000  # after an answer, for the other arm's to the same request to come
+_KEPT_US = 86_400_000_000  # after a window has closed, to tell repeats of its outcome as such
+_SWEEP_EVERY_US = 60_000_000
+_CACHE_KIB = 32_768
+_WAITS, _MATCHED, _JOINED, _ABSENT, _CENSORED = range(5)
+_PREDICTION, _SHADOW, _OUTCOME = (int(kind) for kind in (FrameKind.PREDICTION, FrameKind.SHADOW, FrameKind.OUTCOME))
+_CONFLICTS_NAMED = 20
+_LIMIT = 2**64
+_DECODE = msgspec.msgpack.Decoder(dict[str, Any]).decode
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value);
+CREATE TABLE IF NOT EXISTS prediction (
+  key INTEGER PRIMARY KEY, request INTEGER, unit INTEGER, slices INTEGER, epoch INTEGER, arm INTEGER, status INTEGER, propensity REAL,
+  answered_ns INTEGER, decided_us INTEGER, closes_us INTEGER, settled_us INTEGER, score REAL, other REAL,
+  state INTEGER NOT NULL DEFAULT 0, mark INTEGER, known_us INTEGER, outcome_ns INTEGER, outcome BLOB);
+CREATE INDEX IF NOT EXISTS waits ON prediction (closes_us) WHERE state = 0;
+CREATE INDEX IF NOT EXISTS matched ON prediction (settled_us) WHERE state = 1;
+CREATE INDEX IF NOT EXISTS done ON prediction (closes_us) WHERE state > 1;
+CREATE TABLE IF NOT EXISTS early (
+  id INTEGER PRIMARY KEY, key INTEGER, mark INTEGER, known_us INTEGER, at_ns INTEGER, outcome BLOB, seen_us INTEGER, times INTEGER,
+  UNIQUE (key, mark, known_us));
+CREATE INDEX IF NOT EXISTS seen ON early (seen_us);
+CREATE TABLE IF NOT EXISTS conflict (key TEXT, kept TEXT, other TEXT);
+"""
+_INSERT = (
+    "INSERT OR IGNORE INTO prediction (key, request, unit, slices, epoch, arm, status, propensity, answered_ns, decided_us, closes_us,"
+    " settled_us, score) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_SELECTED = ("key", "unit", "slices", "epoch", "arm", "status", "propensity", "answered_ns", "decided_us", "score", "other")
+_TOLD = ", ".join(_SELECTED)
+
+JOINED = np.dtype(
+    [
+        ("at_ns", "<i8"),  # monotonic: when the outcome was read, or the window closed
+        ("key", "<u8"),
+        ("unit", "<u8"),
+        ("slices", "<u8"),
+        ("epoch", "<u4"),
+        ("arm", "u1"),
+        ("status", "u1"),
+        ("absent", "?"),  # no outcome came in its window, and the contract calls that a negative
+        ("propensity", "<f4"),
+        ("answered_ns", "<i8"),
+        ("decided_us", "<i8"),
+        ("known_us", "<i8"),
+        ("score", "<f8"),  # the first output of the answer; NaN for none
+        ("other", "<f8"),  # what the other arm said to the same request; NaN where it said nothing
+    ]
+)
+
+
+class _Head(msgspec.Struct, array_like=True):
+    """As much of a Prediction's payload as the join needs; the rest is passed over."""
+
+    request_id: msgspec.Raw
+    shape: msgspec.Raw
+    key: msgspec.Raw
+    decided_us: int | None
+
+
+_HEAD = msgspec.msgpack.Decoder(_Head)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Joined:
+    """Rows whose outcome is known, each for the first and only time."""
+
+    rows: NDArray[np.void]  # (n,) of JOINED
+    outcomes: tuple[Mapping[str, Any], ...]  # (n,) outcome column → value; empty where `absent`
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counts:
+    """What became of everything that was read. Predictions = joined + absent + censored + immature + about to be joined."""
+
+    predictions: int = 0  # rows whose key was seen for the first time
+    repeated: int = 0  # further requests for such a key: the first one stands
+    without_key: int = 0  # a part of the key was null: nothing can be joined
+    unanswered: int = 0  # neither model nor fallback answered: no decision was made
+    joined: int = 0
+    absent: int = 0  # negative, for the window closed without an outcome
+    censored: int = 0  # the window closed without an outcome, which then says nothing
+    duplicates: int = 0  # the same outcome again
+    conflicts: int = 0  # another outcome for a key that has one: the first one stands
+    late: int = 0  # known after the window, or read after it had closed
+    unreadable: int = 0
+    shadows_alone: int = 0  # of a repeated request, or after the row was told
+    forgotten: int = 0  # outcomes of keys that nobody asked about, no longer kept
+
+
+class OutcomeJoin:
+    """The join of one contract, to be used by one process at a time."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        window_us: int,
+        absent: str,
+        settle_us: int = SETTLE_US,
+        early_kept_us: int = 7 * 86_400_000_000,
+    ) -> None:
+        """Go on where the last commit was. absent: "negative" or "censored", as the contract says; window_us: after decided_at.
+
+        early_kept_us: how long an outcome is kept for which there is no prediction (yet). Raises LogFailed for a file that cannot be read;
+        it may then be deleted: all that it held is computed again from the log.
+        """
+        if absent not in ("negative", "censored"):
+            raise ValueError(f"absent is negative or censored, not {absent!r}")
+        self.path, self.window_us, self.absent, self.settle_us, self.early_kept_us = path, window_us, absent, settle_us, early_kept_us
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            self._db.execute("PRAGMA journal_mode = WAL")
+            # A commit is not lost by a kill; what a power failure takes is computed again from the log.
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.executescript(_TABLES)
+            state = dict(self._db.execute("SELECT name, value FROM state").fetchall())
+        except sqlite3.DatabaseError as error:
+            raise _failed(path, error) from error
+        self.position = Position.from_bytes(state["position"]) if "position" in state else Position()
+        self._counts = {name: int(state.get(f"n_{name}", 0)) for name in asdict(Counts())}
+        self._swept_us = int(state.get("swept_us", 0))
+        self._open = False
+
+    def take(self, batch: Batch, now_us: int, now_ns: int = 0) -> Joined:
+        """The rows that these frames, or the time that passed, have completed. Part of the state once `commit` is called.
+
+        now_us: wall time of a clock that is never set back (a monotonic one with an anchor); now_ns: the monotonic one, for `at_ns` of
+        windows that close. The same blocks with the same times give the same rows, however often. Within a block predictions come first,
+        then shadows, then outcomes.
+        """
+        try:
+            if not self._open:
+                self._db.execute("BEGIN")
+                self._open = True
+            frames = batch.frames
+            if len(frames):
+                self._take_predictions(batch, frames)
+                self._take_shadows(frames)
+                self._take_outcomes(batch, frames, now_us)
+            return self._tell(now_us, now_ns)
+        except sqlite3.DatabaseError as error:
+            raise _failed(self.path, error) from error
+
+    def commit(self, position: Position) -> None:
+        """Keep what was taken, up to this position of the log. After the judge's log holds what came of it, never before."""
+        try:
+            if not self._open:
+                self._db.execute("BEGIN")
+            state = [("position", position.to_bytes()), ("swept_us", self._swept_us)]
+            state += [(f"n_{name}", n) for name, n in self._counts.items()]
+            self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", state)
+            self._db.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            raise _failed(self.path, error) from error
+        self._open = False
+        self.position = position
+
+    def close(self) -> None:
+        """Let go of the file; what was not committed is forgotten."""
+        self._db.close()
+
+    def counts(self) -> Counts:
+        """What became of everything so far."""
+        return Counts(**self._counts)
+
+    def report(self, now_us: int) -> bytes:
+        """The state as of that moment, as canonical JSON: the same frames and moment give the same bytes."""
+        waiting = self._db.execute(
+            "SELECT count(*), count(*) FILTER (WHERE state = ?), min(closes_us), max(closes_us) FROM prediction WHERE state IN (?, ?)",
+            (_MATCHED, _WAITS, _MATCHED),
+        ).fetchone()
+        early = self._db.execute("SELECT count(*) FROM early").fetchone()[0]
+        conflicts = self._db.execute("SELECT key, kept, other FROM conflict ORDER BY key, kept, other LIMIT ?", (_CONFLICTS_NAMED,))
+        return canonical(
+            {
+                "as_of_us": now_us,
+                "absent": self.absent,
+                "window_us": self.window_us,
+                "counts": asdict(self.counts()),
+                "immature": waiting[0] - waiting[1],
+                "matched": waiting[1],
+                "first_closes_us": waiting[2],
+                "last_closes_us": waiting[3],
+                "outcomes_without_prediction": early,
+                "conflicts": [{"key": key, "kept": kept, "other": other} for key, kept, other in conflicts],
+            }
+        )
+
+    def _take_predictions(self, batch: Batch, frames: NDArray[np.void]) -> None:
+        chosen = np.flatnonzero((frames["kind"] == _PREDICTION) & (frames["status"] != AnswerStatus.FAILED) & (frames["key"] != NO_KEY))
+        kinds = frames["kind"] == _PREDICTION
+        failed = int(np.count_nonzero(kinds & (frames["status"] == AnswerStatus.FAILED)))
+        self._count("unanswered", failed)
+        self._count("without_key", int(np.count_nonzero(kinds)) - failed - len(chosen))
+        if not len(chosen):
+            return
+        some = frames[chosen]
+        decided = [_decided(batch, i, wall) for i, wall in zip(chosen.tolist(), some["wall_us"].tolist(), strict=True)]
+        wall = some["wall_us"]
+        closes = np.maximum(np.asarray(decided, np.int64), wall) + self.window_us
+        rows = zip(
+            *(_signed(some[name]) for name in ("key", "request", "unit", "slices")),
+            *(some[name].tolist() for name in ("epoch", "arm", "status", "propensity", "at_ns")),
+            decided,
+            closes.tolist(),
+            (wall + self.settle_us).tolist(),
+            some["score"].tolist(),
+            strict=True,
+        )
+        before = self._db.total_changes
+        self._db.executemany(_INSERT, rows)
+        new = self._db.total_changes - before
+        self._count("predictions", new)
+        self._count("repeated", len(chosen) - new)
+        if self._has_early():
+            self._match_early(_signed(some["key"]))
+
+    def _has_early(self) -> bool:
+        return bool(self._db.execute("SELECT EXISTS (SELECT 1 FROM early)").fetchone()[0])
+
+    def _match_early(self, keys: list[int]) -> None:
+        for key in keys:
+            waiting = self._db.execute(
+                "SELECT mark, known_us, at_ns, outcome, times FROM early WHERE key = ? ORDER BY id", (key,)
+            ).fetchall()
+            if waiting:
+                self._db.execute("DELETE FROM early WHERE key = ?", (key,))
+                for mark, known_us, at_ns, values, times in waiting:
+                    for _ in range(times):
+                        self._match(key, mark, known_us, at_ns, values, 0)
+
+    def _take_shadows(self, frames: NDArray[np.void]) -> None:
+        some = frames[(frames["kind"] == _SHADOW) & (frames["key"] != NO_KEY) & np.isfinite(frames["score"])]
+        if not len(some):
+            return
+        cursor = self._db.executemany(
+            f"UPDATE prediction SET other = ? WHERE key = ? AND request = ? AND state IN ({_WAITS}, {_MATCHED})",
+            zip(some["score"].tolist(), _signed(some["key"]), _signed(some["request"]), strict=True),
+        )
+        missed = len(some) - cursor.rowcount
+        if missed:
+            self._count("shadows_alone", missed)
+
+    def _take_outcomes(self, batch: Batch, frames: NDArray[np.void], now_us: int) -> None:
+        for i in np.flatnonzero(frames["kind"] == _OUTCOME).tolist():
+            try:
+                outcome = decoded(_OUTCOME, batch.payload(i))
+            except LogFailed:
+                self._count("unreadable", 1)
+                continue
+            key = _signed(frames["key"][i : i + 1])[0]
+            if key == NO_KEY:
+                self._count("without_key", 1)
+                continue
+            self._match(key, _mark(outcome.values), outcome.known_us, int(frames["at_ns"][i]), encoded(outcome.values), now_us)
+
+    def _match(self, key: int, mark: int, known_us: int, at_ns: int, values: bytes, now_us: int) -> None:
+        """One outcome: to its prediction, or among those that wait for one."""
+        found = self._db.execute("SELECT state, mark, decided_us FROM prediction WHERE key = ?", (key,)).fetchone()
+        if found is None:
+            self._db.execute(
+                "INSERT INTO early (key, mark, known_us, at_ns, outcome, seen_us, times) VALUES (?, ?, ?, ?, ?, ?, 1)"
+                " ON CONFLICT (key, mark, known_us) DO UPDATE SET times = times + 1",
+                (key, mark, known_us, at_ns, values, now_us),
+            )
+            return
+        state, kept, decided_us = found
+        if known_us > decided_us + self.window_us or state in (_ABSENT, _CENSORED):
+            self._count("late", 1)
+        elif state == _WAITS:
+            self._db.execute(
+                f"UPDATE prediction SET state = {_MATCHED}, mark = ?, known_us = ?, outcome_ns = ?, outcome = ? WHERE key = ?",
+                (mark, known_us, at_ns, values, key),
+            )
+        else:
+            self._repeat(key, kept, mark)
+
+    def _repeat(self, key: int, kept: int, mark: int) -> None:
+        if kept == mark:
+            self._count("duplicates", 1)
+            return
+        self._count("conflicts", 1)
+        if self._counts["conflicts"] <= _CONFLICTS_NAMED:
+            self._db.execute("INSERT INTO conflict VALUES (?, ?, ?)", tuple(f"{value % _LIMIT:016x}" for value in (key, kept, mark)))
+
+    def _tell(self, now_us: int, now_ns: int) -> Joined:
+        """What is complete by now, in an order that the state alone decides."""
+        complete = f"state = {_MATCHED} AND settled_us <= ?"
+        matched = self._db.execute(
+            f"SELECT {_TOLD}, known_us, outcome_ns, outcome FROM prediction WHERE {complete} ORDER BY outcome_ns, key", (now_us,)
+        ).fetchall()
+        if matched:
+            self._db.execute(f"UPDATE prediction SET state = {_JOINED}, outcome = NULL WHERE {complete}", (now_us,))
+            self._count("joined", len(matched))
+        closed = self._close(now_us)
+        self._sweep(now_us)
+        rows = _rows([*matched, *((*row, now_ns or row[_SELECTED.index("answered_ns")], None) for row in closed)])
+        rows["absent"][len(matched) :] = True
+        return Joined(
+            rows=rows, outcomes=tuple({} if row[-1] is None else _DECODE(row[-1]) for row in (*matched, *((None,) for _ in closed)))
+        )
+
+    def _close(self, now_us: int) -> list[Any]:
+        """Windows that are over without an outcome."""
+        over = f"state = {_WAITS} AND closes_us <= ?"
+        if self.absent == "censored":
+            self._count("censored", self._db.execute(f"UPDATE prediction SET state = {_CENSORED} WHERE {over}", (now_us,)).rowcount)
+            return []
+        rows = self._db.execute(f"SELECT {_TOLD}, closes_us FROM prediction WHERE {over} ORDER BY closes_us, key", (now_us,)).fetchall()
+        if rows:
+            self._db.execute(f"UPDATE prediction SET state = {_ABSENT} WHERE {over}", (now_us,))
+            self._count("absent", len(rows))
+        return rows
+
+    def _sweep(self, now_us: int) -> None:
+        """Forget what no outcome is expected for any more."""
+        if now_us - self._swept_us < _SWEEP_EVERY_US:
+            return
+        self._swept_us = now_us
+        self._db.execute(
+            f"DELETE FROM prediction WHERE state IN ({_JOINED}, {_ABSENT}, {_CENSORED}) AND closes_us <= ?", (now_us - _KEPT_US,)
+        )
+        gone = self._db.execute("DELETE FROM early WHERE seen_us <= ?", (now_us - self.early_kept_us,)).rowcount
+        self._count("forgotten", gone)
+
+    def _count(self, name: str, n: int) -> None:
+        self._counts[name] += n
+
+
+def catch_up(join: OutcomeJoin, tail: Tail, position: Position) -> None:
+    """After a start: take again, without telling anybody, the block that the judge's log holds and the join does not.
+
+    tail: a new one from join.position. position: that of the judge's last block; nothing happens where the join is there already. Each
+    block is committed before the next one is taken, so at most one is missing.
+    """
+    if join.position != position:
+        join.take(tail.read(position), position.now_us)
+        join.commit(position)
+
+
+def _rows(told: Sequence[Sequence[Any]]) -> NDArray[np.void]:
+    """(n,) of JOINED from what was selected: _SELECTED, then known_us, at_ns and the outcome."""
+    found = np.zeros(len(told), JOINED)
+    if told:
+        for name, column in zip((*_SELECTED, "known_us", "at_ns"), zip(*told, strict=True), strict=False):
+            if found.dtype[name] == np.uint64:  # SQLite's numbers have a sign
+                found[name] = np.asarray(column, np.int64).view(np.uint64)
+            else:
+                found[name] = np.asarray(column, np.float64 if found.dtype[name].kind == "f" else np.int64)
+    return found
+
+
+def _signed(numbers: NDArray[np.uint64]) -> list[int]:
+    """64 bits as SQLite's numbers, which have a sign."""
+    found: list[int] = np.ascontiguousarray(numbers).view(np.int64).tolist()
+    return found
+
+
+def _decided(batch: Batch, i: int, wall_us: int) -> int:
+    """The moment that the answer is for; where the row does not say, when it was given."""
+    try:
+        decided = _HEAD.decode(batch.payload(i)).decided_us
+    except msgspec.MsgspecError:
+        return wall_us
+    return wall_us if decided is None else decided
+
+
+def _mark(values: Mapping[str, Any]) -> int:
+    """What tells two outcomes apart: their values by what they look like, so that 1 and 1.0 and true do not differ."""
+    texts = ((name, key_text(int(value) if isinstance(value, bool) else value)) for name, value in sorted(values.items()))
+    return int.from_bytes(hashlib.blake2b(encoded(list(texts)), digest_size=8).digest(), "little", signed=True)
+
+
+def _failed(path: Path, error: sqlite3.DatabaseError) -> LogFailed:
+    return LogFailed(
+        "The join of outcomes cannot be read or written.",
+        found=str(error),
+        where=str(path),
+        next="free some space; where the file itself is damaged, delete it: it is computed again from what the log still holds",
+    )
