@@ -19,7 +19,7 @@ from time import monotonic_ns
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
-from gonogo.serving.access import Access
+from gonogo.serving.access import Access, Caller
 from gonogo.serving.desk import Desk
 from gonogo.serving.limits import Rate, TooOften
 from gonogo.serving.metrics import ENDPOINTS, Counters, NoCounters
@@ -81,10 +81,13 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class _Match:
+class Match:
+    """A path that is there: what its methods do, and what stands for {name} in it."""
+
     methods: Mapping[str, Endpoint]
     parts: Mapping[str, str]
-    allow: bytes
+    allow: bytes  # the methods, as the header names them
+    post: Endpoint | None  # of methods
 
 
 class App:
@@ -116,11 +119,13 @@ class App:
         self._contracts: Mapping[str, Any] | None = None
         self._desks: dict[str, Desk] = {}
         self._table = table(self)
-        self._matches: dict[str, _Match] = {}
+        self._matches: dict[str, Match] = {}
         self._reading: dict[asyncio.Task[Any], int] = {}  # task → until when its body must be there
         self._too_slow: set[asyncio.Task[Any]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         self._log = log or _to_stderr
+        self._slow_ns = self.settings.slow_s * 1e9
+        self._lanes: dict[bytes, Match] = {}
         self._lines_second = 0
         self._lines = 0
 
@@ -179,70 +184,138 @@ class App:
             await _lifespan(scope, receive, send)
             return
         began_ns = monotonic_ns()
-        match = self._matches.get(scope["path"]) or self._find(scope["path"])
-        method = scope["method"]
-        endpoint = match.methods.get(method)
+        path, method = scope["path"], scope["method"]
+        match = self._matches.get(path) or self._find(path)
+        headers = dict(scope["headers"])
         self._enter(1)
-        reply: Answered
-        who = ""
-        error: BaseException | None = None
         try:
-            headers = dict(scope["headers"])
+            said = await self._answer(match, method, path, headers, scope["query_string"], receive, began_ns)
+            if said is not None:
+                await self._send(said, method, send)
+        finally:
+            self._enter(-1)
+
+    def lane(self, url: bytes) -> Match | None:
+        """The endpoint of a small POST that came whole, for a server that can do without a task; None where there is none."""
+        match = self._lanes.get(url)
+        if match is None and b"%" not in url and b"?" not in url:
+            found = self._find(url.decode("latin-1"))
+            if found.post is not None and len(self._lanes) < _MOST_PATHS and len(url) < 256:
+                match = self._lanes[url] = found
+        return match
+
+    def answer(self, match: Match, method: str, path: str, headers: Mapping[bytes, bytes], body: bytes) -> Reply | Awaitable[Reply]:
+        """What `__call__` would send to a POST of `lane` with this body: at once, or where something takes long, later."""
+        began_ns = monotonic_ns()
+        endpoint = match.post
+        assert endpoint is not None
+        self._enter(1)
+        who = ""
+        try:
+            self._check_body(headers, endpoint)
+            caller = self.access.known(headers, began_ns)
+            if caller is None:
+                return self._answer_later(self._checked(match, method, path, headers, body, began_ns), endpoint, path, began_ns)
+            who = caller.who
+            self._admit(caller, endpoint)
+            made = endpoint.run(Call(method, path, match.parts, b"", body, who, began_ns))
+            if not isinstance(made, Reply):
+                return self._answer_later(_only_replies(made), endpoint, path, began_ns, who)
+            reply, error = made, None
+        except Exception as caught:
+            reply, error = self._tell(endpoint, caught), caught
+        self._enter(-1)
+        self._done(endpoint, method, path, reply.status, began_ns, who, error)
+        return reply
+
+    async def _answer_later(self, made: Awaitable[Reply], endpoint: Endpoint, path: str, began_ns: int, who: str = "") -> Reply:
+        error = None
+        try:
+            reply = await made
+        except Exception as caught:
+            reply, error = self._tell(endpoint, caught), caught
+        finally:
+            self._enter(-1)
+        self._done(endpoint, "POST", path, reply.status, began_ns, who, error)
+        return reply
+
+    async def _checked(self, match: Match, method: str, path: str, headers: Mapping[bytes, bytes], body: bytes, began_ns: int) -> Reply:
+        """The answer to somebody whose token must be checked first."""
+        assert match.post is not None
+        caller = await self.access.check(headers)
+        self._admit(caller, match.post)
+        made = match.post.run(Call(method, path, match.parts, b"", body, caller.who, began_ns))
+        return await _only_replies(made)
+
+    async def _answer(
+        self,
+        match: Match,
+        method: str,
+        path: str,
+        headers: Mapping[bytes, bytes],
+        query_string: bytes,
+        receive: Receive,
+        began_ns: int,
+    ) -> Answered | None:
+        """The answer to any request; None where the caller went away."""
+        endpoint = match.methods.get(method)
+        who, body = "", b""
+        reply: Answered
+        error: Exception | None = None
+        try:
             if endpoint is None:
                 reply = await self._no_endpoint(match, method, headers, began_ns)
             else:
                 if endpoint.scope:
                     caller = self.access.known(headers, began_ns) or await self.access.check(headers)
                     who = caller.who
-                    caller.check(endpoint.scope)
-                    if self.in_flight > self.settings.max_in_flight:
-                        raise _too_busy(self.settings.max_in_flight)
-                body = b""
+                    self._admit(caller, endpoint)
                 if endpoint.most_bytes:
-                    body = await self._read(headers, receive, endpoint.most_bytes)
-                call = Call(method, scope["path"], match.parts, scope["query_string"], body, who, began_ns)
-                made = endpoint.run(call)
-                reply = made if isinstance(made, Reply) else made if isinstance(made, FileReply) else await made
+                    self._check_body(headers, endpoint)
+                    body = await self._read(receive, endpoint.most_bytes)
+                made = endpoint.run(Call(method, path, match.parts, query_string, body, who, began_ns))
+                reply = made if isinstance(made, Reply | FileReply) else await made
         except _Gone:
-            self._enter(-1)
-            return
-        except GonogoError as caught:
-            error = caught
-            reply = self._tell(endpoint, caught)
+            return None
         except Exception as caught:
-            error = caught
-            reply = self._tell(endpoint, unforeseen(caught))
-        except BaseException:
-            self._enter(-1)
-            raise
-        try:
-            await self._send(reply, method, send)
-        finally:
-            self._enter(-1)
-            status = reply.status if isinstance(reply, Reply) else 200
-            self.counters.request(endpoint.kind if endpoint is not None else _UNKNOWN, status)
-            took_ns = monotonic_ns() - began_ns
-            if error is not None or took_ns > self.settings.slow_s * 1e9:
-                self._note(method, scope["path"], status, took_ns, who, error)
+            reply, error = self._tell(endpoint, caught), caught
+        self._done(endpoint, method, path, reply.status if isinstance(reply, Reply) else 200, began_ns, who, error)
+        return reply
+
+    def _admit(self, caller: Caller, endpoint: Endpoint) -> None:
+        """Whether this caller may, and whether there is room. Raises NotPermitted or TooMuch."""
+        if endpoint.scope not in caller.scopes:
+            caller.check(endpoint.scope)
+        if self.in_flight > self.settings.max_in_flight:
+            raise _too_busy(self.settings.max_in_flight)
+
+    def _done(
+        self, endpoint: Endpoint | None, method: str, path: str, status: int, began_ns: int, who: str, error: Exception | None
+    ) -> None:
+        """Count the request, and write a line if there is something to say."""
+        self.counters.request(endpoint.kind if endpoint is not None else _UNKNOWN, status)
+        took_ns = monotonic_ns() - began_ns
+        if error is not None or took_ns > self._slow_ns:
+            self._note(method, path, status, took_ns, who, error)
 
     def _enter(self, change: int) -> None:
         self.in_flight += change
         self.counters.in_flight(change)
 
-    def _find(self, path: str) -> _Match:
+    def _find(self, path: str) -> Match:
         """The endpoints of a path; those of a path that exists are remembered."""
         for pattern, methods in self._table:
             if found := pattern.fullmatch(path):
                 allow = ", ".join(sorted({*methods, "OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
                 heads = {"HEAD": methods["GET"]} if "GET" in methods else {}
-                match = _Match({**methods, **heads}, found.groupdict(), allow.encode())
+                match = Match({**methods, **heads}, found.groupdict(), allow.encode(), methods.get("POST"))
                 # Whoever asks chooses the path: what is remembered is bounded.
                 if len(self._matches) < _MOST_PATHS and len(path) < 256:
                     self._matches[path] = match
                 return match
         return _NO_MATCH
 
-    async def _no_endpoint(self, match: _Match, method: str, headers: Mapping[bytes, bytes], began_ns: int) -> Reply:
+    async def _no_endpoint(self, match: Match, method: str, headers: Mapping[bytes, bytes], began_ns: int) -> Reply:
         """A path that is not there, or a method that it does not have."""
         if match.allow and method == "OPTIONS":
             return Reply(204, [(b"allow", match.allow), (b"content-length", b"0")], b"")
@@ -253,8 +326,8 @@ class App:
         error = NothingThere(f"this path does not take {method[:20]}", found=method[:20], expected=match.allow.decode(), where="method")
         raise Refusal(405, error, headers=[(b"allow", match.allow)])
 
-    async def _read(self, headers: Mapping[bytes, bytes], receive: Receive, most_bytes: int) -> bytes:
-        """The whole body. Raises RequestRefused, TooMuch or a Refusal for what is of another type, too long or too slow."""
+    def _check_body(self, headers: Mapping[bytes, bytes], endpoint: Endpoint) -> None:
+        """Whether the body may be read at all. Raises a Refusal for what is no JSON or too long."""
         content_type = headers.get(b"content-type", b"")
         # A page of another origin can make a browser send text or a form without asking, but not JSON.
         if content_type not in _JSON_TYPES and not _is_json(content_type):
@@ -266,8 +339,11 @@ class App:
             )
             raise Refusal(415, error, close=True)
         length = headers.get(b"content-length", b"")
-        if length.isdigit() and int(length) > most_bytes:
-            raise _too_long(most_bytes)
+        if length.isdigit() and int(length) > endpoint.most_bytes:
+            raise _too_long(endpoint.most_bytes)
+
+    async def _read(self, receive: Receive, most_bytes: int) -> bytes:
+        """The whole body. Raises a Refusal for what is too long or too slow."""
         task = asyncio.current_task()
         assert task is not None
         self._reading[task] = monotonic_ns() + int(self.settings.body_timeout_s * 1e9)
@@ -307,10 +383,11 @@ class App:
                 task.cancel()
         self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep) if self._reading else None
 
-    def _tell(self, endpoint: Endpoint | None, error: GonogoError) -> Reply:
-        if isinstance(error, TooOften):
-            error = Refusal(429, error, headers=[(b"retry-after", b"%d" % max(1, round(error.wait_s + 0.5)))])
-        reply = (endpoint.tell if endpoint is not None else error_reply)(error)
+    def _tell(self, endpoint: Endpoint | None, error: Exception) -> Reply:
+        told = error if isinstance(error, GonogoError) else unforeseen(error)
+        if isinstance(told, TooOften):
+            told = Refusal(429, told, headers=[(b"retry-after", b"%d" % max(1, round(told.wait_s + 0.5)))])
+        reply = (endpoint.tell if endpoint is not None else error_reply)(told)
         return Reply(reply.status, [*reply.headers, (b"x-request-id", os.urandom(8).hex().encode())], reply.body)
 
     async def _send(self, reply: Answered, method: str, send: Send) -> None:
@@ -321,9 +398,9 @@ class App:
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else reply.body})
 
-    def _note(self, method: str, path: str, status: int, took_ns: int, who: str, error: BaseException | None) -> None:
+    def _note(self, method: str, path: str, status: int, took_ns: int, who: str, error: Exception | None) -> None:
         """A line of the access log: of errors of ours, of refused callers and of what was slow. A flood is cut, and says so."""
-        if status < 500 and status not in (401, 403, 408, 429) and took_ns <= self.settings.slow_s * 1e9:
+        if status < 500 and status not in (401, 403, 408, 429) and took_ns <= self._slow_ns:
             return
         second = monotonic_ns() // 1_000_000_000
         if second != self._lines_second:
@@ -372,6 +449,13 @@ def _is_json(content_type: bytes) -> bool:
     kind, _, parameter = content_type.lower().partition(b";")
     name, _, charset = parameter.strip().partition(b"=")
     return kind.strip() == b"application/json" and (name != b"charset" or charset.strip(b'"') == b"utf-8")
+
+
+async def _only_replies(made: Answered | Awaitable[Answered]) -> Reply:
+    """No path that takes a body answers with a file."""
+    reply = made if isinstance(made, Reply | FileReply) else await made
+    assert isinstance(reply, Reply)
+    return reply
 
 
 async def _read_on(body: bytes, receive: Receive, most_bytes: int) -> bytes:
@@ -434,4 +518,4 @@ def _to_stderr(line: str) -> None:
 
 
 _UNKNOWN = ENDPOINTS.index("unknown")
-_NO_MATCH = _Match({}, {}, b"")
+_NO_MATCH = Match({}, {}, b"", None)
