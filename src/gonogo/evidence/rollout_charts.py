@@ -45,7 +45,7 @@ def draw_shares(decisions: Sequence[Decision], clock: Clock, *, key: str, title:
     if not decisions:
         raise ValueError("a rollout without a decision has no shares")
     height = 300.0
-    x = Scale(low=0.0, high=clock.until * 1.02, start=LEFT, end=WIDE - RIGHT)
+    x = Scale(low=0.0, high=clock.until * 1.05, start=LEFT, end=WIDE - RIGHT)
     y = Scale(low=0.0, high=1.0, start=height - BOTTOM, end=84.0)
     canvas = Canvas(width=WIDE, height=height)
     shares = sorted({0.0, 0.5, 1.0, *(d.share for d in decisions)})
@@ -57,7 +57,7 @@ def draw_shares(decisions: Sequence[Decision], clock: Clock, *, key: str, title:
     for before, now in zip([None, *decisions], decisions, strict=False):
         at = x(clock(now.seconds))
         path += [(at, y(before.share if before else 0.0)), (at, y(now.share))]
-    path.append((x(clock.until), y(decisions[-1].share)))
+    path.append((x(clock.until * 1.05), y(decisions[-1].share)))
     ground = height - BOTTOM
     canvas.path([(path[0][0], ground), *path, (path[-1][0], ground)], "band s1", closed=True)
     canvas.path(path, "line s1")
@@ -126,7 +126,7 @@ def draw_sequence(trace: Trace, decisions: Sequence[Decision], clock: Clock, *, 
 
 def _frame(clock: Clock, y: Scale, decisions: Sequence[Decision], label: str) -> tuple[Canvas, Scale]:
     canvas = Canvas(width=WIDTH, height=HEIGHT)
-    x = Scale(low=0.0, high=clock.until * 1.02, start=LEFT, end=WIDTH - RIGHT)
+    x = Scale(low=0.0, high=clock.until * 1.05, start=LEFT, end=WIDTH - RIGHT)
     values = ticks(y.low, y.high, 5)
     for value, text in zip(values, tick_texts(values), strict=True):
         canvas.line(LEFT, y(value), WIDTH - RIGHT, y(value), "grid")
@@ -150,7 +150,7 @@ def _time_axis(canvas: Canvas, x: Scale, clock: Clock, foot: float, right: float
 def _phases(canvas: Canvas, decisions: Sequence[Decision], x: Scale, clock: Clock) -> None:
     """A strip of phases on top; a name that its stretch cannot hold stands in the table beneath."""
     stretches = [(phase, next(iter(of)).seconds) for phase, of in groupby(decisions, key=lambda d: d.phase)]
-    ends = [*(start for _, start in stretches[1:]), clock.until * clock.seconds]
+    ends = [*(start for _, start in stretches[1:]), clock.until * clock.seconds * 1.05]
     for (phase, start), end in zip(stretches, ends, strict=True):
         left, right = x(clock(start)), x(clock(end))
         style = {"rolled_back": "span bad", "settled": "span good"}.get(phase, "span s1" if phase in ("canary", "full") else "span s3")
@@ -165,7 +165,7 @@ def _numbers(canvas: Canvas, decisions: Sequence[Decision], x: Scale, y: Scale, 
     for i, decision in enumerate(decisions, 1):
         at = x(clock(decision.seconds))
         near = sum(1 for other in taken[-3:] if abs(other - at) < 15)
-        canvas.line(at, 44.0 + 0 * near, at, y(0), "zero")
+        canvas.line(at, 46.0 + 14 * near, at, y(0), "zero")
         canvas.text(at, 42.0 + 14 * near, str(i), "name s1" if decision.kind != "rollback" else "name s2", anchor="middle")
         taken.append(at)
 
@@ -181,13 +181,17 @@ def _by_stage(spots: Sequence[Spot]) -> list[list[Spot]]:
 
 def _range(spots: Sequence[Spot], margin: float | None) -> Scale:
     """Wide enough for the values, the margin and the intervals of the second half: the first ones know nothing yet."""
-    late = spots[len(spots) // 2 :]
-    ends = [v for s in late for v in (s.low, s.high) if v is not None]
-    inner = [v for s in spots if (v := s.value) is not None] + ([margin] if margin is not None else []) + [0.0]
-    reach = 4 * max((abs(v) for v in ([margin] if margin else inner)), default=1.0) or 1.0
-    low = max(min([*inner, *ends]), -reach) if margin is not None else min([*inner, *ends])
-    high = min(max([*inner, *ends]), reach) if margin is not None else max([*inner, *ends])
-    low, high = padded(low, high)
+    values = sorted(v for s in spots if (v := s.value) is not None)
+    inner = [
+        values[len(values) // 20],
+        values[-1 - len(values) // 20],
+        spots[-1].value or 0.0,
+        0.0,
+        *([margin] if margin is not None else []),
+    ]
+    ends = [v for s in spots[len(spots) // 2 :] for v in (s.low, s.high) if v is not None]
+    room = 3 * max(max(inner) - min(inner), 1e-9)
+    low, high = padded(max(min([*inner, *ends]), min(inner) - room), min(max([*inner, *ends]), max(inner) + room))
     return Scale(low=low, high=high, start=HEIGHT - BOTTOM, end=TOP)
 
 

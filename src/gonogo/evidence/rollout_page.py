@@ -29,6 +29,7 @@ WORDS = {
     Status.MISSING: "no data",
     Status.ERROR: "cannot judge",
 }
+_RAISED = str.maketrans("-.0123456789", "⁻·⁰¹²³⁴⁵⁶⁷⁸⁹")
 HEAD = {
     Phase.REGISTERED: "REGISTERED",
     Phase.SHADOW: "SHADOW",
@@ -100,7 +101,7 @@ def render(view: RolloutView) -> str:
         word=headline(view),
         tone={Phase.ROLLED_BACK: "no-go", Phase.SETTLED: "go"}.get(view.standing.phase, "under-way"),
         summary=view.standing.why or "Nothing has been decided yet.",
-        shares=rollout_charts.draw_shares(view.decisions, clock, key="shares", title="Who answered: the challenger's share of traffic")
+        shares=rollout_charts.draw_shares(view.decisions, clock, key="shares", title="The challenger's share of traffic")
         if view.decisions
         else None,
         decisions=tuple(zip(range(1, len(view.decisions) + 1), view.decisions, strict=True)),
@@ -175,7 +176,12 @@ def _row(ruling: WatchRuling) -> RulingRow:
 
 
 def _power(log10: float | None) -> str:
-    return "none" if log10 is None else f"10^{number_text(log10, 1)}"
+    """A power of ten in one line.
+
+    >>> _power(3.44), _power(-0.4), _power(None)
+    ('10³·⁴', '10⁻⁰·⁴', 'none')
+    """
+    return "none" if log10 is None else f"10{f'{log10:.1f}'.translate(_RAISED)}"
 
 
 def _budget(view: RolloutView) -> str:
