@@ -98,6 +98,17 @@ def predict(options: Namespace) -> int:
     return 0
 
 
+def batch(options: Namespace) -> int:
+    """A file in, a file out, and a record of it."""
+    from gonogo.workflow.batch import batch as score
+
+    with Progress(sys.stderr) as progress:
+        scored = score(options.folder, Path(options.rows), Path(options.out), candidate=options.candidate, progress=progress)
+    lost = f"; the disk had no room for {scored.n_lost:,} of them" if scored.n_lost else ""
+    say(f"{scored.n_rows:,} rows scored by candidate {text.short(scored.candidate)} → {scored.path}\n{scored.n_logged:,} logged{lost}")
+    return 3 if scored.n_lost else 0
+
+
 def waive(options: Namespace) -> int:
     """Accept a finding."""
     from gonogo.workflow.waive import waive as accept

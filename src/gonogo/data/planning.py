@@ -151,6 +151,21 @@ def plan(contract: Contract, connection: DuckDBPyConnection) -> Plan:
     return _Planner(contract, connection).plan()
 
 
+def field_type(kind: str) -> str:
+    """What a DuckDB type is called in a request.
+
+    >>> [field_type(kind) for kind in ("SMALLINT", "DECIMAL(9,2)", "VARCHAR", "TIMESTAMP WITH TIME ZONE", "BOOLEAN")]
+    ['integer', 'number', 'text', 'time', 'boolean']
+    """
+    if kind in WHOLE:
+        return "integer"
+    if kind in FLOATING or kind.startswith("DECIMAL"):
+        return "number"
+    if kind in (AWARE, AWARE_NS):
+        return "time"
+    return "boolean" if kind == "BOOLEAN" else "text"
+
+
 class _Planner:
     """Reads the features one by one and gathers what is wrong with them."""
 

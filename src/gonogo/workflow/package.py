@@ -147,6 +147,7 @@ def _in_order(plan: Plan, trained: tuple[Input, ...]) -> Plan:
 
 def _fields(contract: Contract, plan: Plan, connection: DuckDBPyConnection, routed: tuple[str, ...]) -> tuple[Field, ...]:
     """What a request holds: the key, what the moment and the features are made of, and by what it is routed."""
+    from gonogo.data.planning import field_type
     from gonogo.data.sql import check_expression, column_types, source_table
 
     types = column_types(connection, f"SELECT * FROM {source_table(contract.rows.source)}")
@@ -164,23 +165,6 @@ def _refused_nulls(plan: Plan) -> Iterator[str]:
         is_plain = len(request.columns) == 1 and request.sql.strip().strip('"') == request.columns[0]
         if is_plain and missing[request.name] is Missing.REFUSE:
             yield request.columns[0]
-
-
-def field_type(kind: str) -> str:
-    """What a DuckDB type is called in a request.
-
-    >>> [field_type(kind) for kind in ("SMALLINT", "DECIMAL(9,2)", "VARCHAR", "TIMESTAMP WITH TIME ZONE", "BOOLEAN")]
-    ['integer', 'number', 'text', 'time', 'boolean']
-    """
-    from gonogo.data.planning import AWARE, AWARE_NS, FLOATING, WHOLE
-
-    if kind in WHOLE:
-        return "integer"
-    if kind in FLOATING or kind.startswith("DECIMAL"):
-        return "number"
-    if kind in (AWARE, AWARE_NS):
-        return "time"
-    return "boolean" if kind == "BOOLEAN" else "text"
 
 
 def _seeds(source: EventSource, plan: Plan, contract: Contract, connection: DuckDBPyConnection) -> bytes:
