@@ -8,7 +8,7 @@ count not yet or no longer are few, are found through the longest delay seen, an
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -110,13 +110,17 @@ class Entity:
 class OnlineState:
     """The events of every stream of a plan, fed as they arrive; `row` answers as the batch would."""
 
-    def __init__(self, plan: Plan, *, connection: DuckDBPyConnection | None = None) -> None:
-        """An empty state. connection: for SQL expressions; by default one of its own."""
+    def __init__(
+        self, plan: Plan, *, connection: DuckDBPyConnection | None = None, connect: Callable[[], DuckDBPyConnection] | None = None
+    ) -> None:
+        """An empty state. connection, or connect: for SQL expressions; by default one of its own, opened once it is needed."""
         self.plan = plan
         self.n_duplicates = 0
         self._given_connection = connection
+        self._connect = connect or (lambda: open_connection(threads=1))
         self._request = RequestRow(plan.requests, plan.row_columns, lambda: self._connection)
         self._shift = SHIFTS[plan.boundary]
+        self._places = {each.name: i for i, each in enumerate(plan.inputs)}
         self._entities: list[dict[tuple[Any, ...], Entity]] = [{} for _ in plan.streams]
         self._evicted_before: list[int] = [ALWAYS] * len(plan.streams)
 
@@ -124,11 +128,13 @@ class OnlineState:
     def _connection(self) -> DuckDBPyConnection:
         """Opened once something needs it: a plan of plain columns never does."""
         if self._given_connection is None:
-            self._given_connection = open_connection(threads=1)
+            self._given_connection = self._connect()
         return self._given_connection
 
-    def apply(self, source: str, event: Mapping[str, Any]) -> None:
+    def apply(self, source: str, event: Mapping[str, Any]) -> tuple[int, int] | None:
         """Take in one event: the source's columns by name, times as aware datetimes or int microseconds.
+
+        When it happened and when it was known; None where it has no time, or is never known.
 
         An event that is already there changes nothing. Raises KeysRefused where another one stands at its place of the order.
         """
@@ -142,9 +148,9 @@ class OnlineState:
             shaped = {key_column(key): event[key] for key in plan.keys}
             shaped |= {value_column(i): _as_held(event[value.columns[0]], value) for i, value in enumerate(plan.values)}
             shaped |= {name: event[column] for name, column in _time_columns(plan).items()}
-            self.take(source, shaped)
-        else:
-            self.apply_table(source, pa.table({column: [_aware(event[column], kind)] for column, kind in plan.columns.items()}))
+            return self.take(source, shaped)
+        given = pa.table({column: [_aware(event[column], kind)] for column, kind in plan.columns.items()})
+        return self.take(source, _timed(shape_events(plan, given, self._connection)).to_pylist()[0])
 
     def apply_table(self, source: str, events: pa.Table) -> None:
         """Take in many events in the order of the table, which has the source's columns."""
@@ -153,15 +159,12 @@ class OnlineState:
 
     def apply_shaped(self, source: str, events: pa.Table) -> None:
         """Take in events in the form of `expressions.read_events`."""
-        import pyarrow as pa
-
-        # times as integers: a datetime of Python costs more than the event itself
-        columns = {
-            name: events[name].cast(pa.int64()) if name in ("event_time", "known_at", "retracted_at") else events[name]
-            for name in events.column_names
-        }
-        for event in pa.table(columns).to_pylist():
+        for event in _timed(events).to_pylist():
             self.take(source, event)
+
+    def seed(self, source: str, events: pa.Table) -> None:
+        """Take in many events in the form of `expressions.read_events`, each entity's when it is first asked for."""
+        self.apply_shaped(source, events)
 
     def retract(self, source: str, event: Mapping[str, Any], at: int | datetime) -> None:
         """From `at` on the event no longer counts; it may be retracted before it is applied."""
@@ -179,15 +182,23 @@ class OnlineState:
         if t is None:
             raise TimeRefused("a row is decided at some moment", where="decided_at")
         made = self._request.of(request)
-        for index, stream in enumerate(self.plan.streams):
+        row = [made.get(each.name) for each in self.plan.inputs]
+        self.fill(row, [self._key(stream, request) for stream in self.plan.streams], t)
+        return dict(zip((each.name for each in self.plan.inputs), row, strict=True))
+
+    def fill(self, row: list[Any], keys: Sequence[tuple[Any, ...]], t: int) -> None:
+        """Put what events say at t into their places of a row of inputs. keys: one per stream of the plan.
+
+        Raises UsageError where events that the row needs were evicted.
+        """
+        for index, (stream, key) in enumerate(zip(self.plan.streams, keys, strict=True)):
             if t < self._evicted_before[index]:
-                raise UsageError("the events that this row needs were evicted", found=str(decided_at), where="decided_at")
-            key = self._key(stream, request)
+                raise UsageError("the events that this row needs were evicted", found=str(t), where="decided_at")
             entity = None if None in key else self._entities[index].get(key)
             answer = _Answer(self.plan.source(stream.source), entity or Entity(), t, self._shift)
             for feature in stream.features:
-                made.update(answer.columns(feature))
-        return {each.name: made[each.name] for each in self.plan.inputs}
+                for name, value in answer.columns(feature):
+                    row[self._places[name]] = value
 
     def _key(self, stream: Stream, request: Mapping[str, Any]) -> tuple[Any, ...]:
         missing = [part for part in stream.by if part not in request]
@@ -216,12 +227,12 @@ class OnlineState:
             raise UsageError(f"no feature reads the source {name}", expected=", ".join(source.name for source in self.plan.sources))
         return self.plan.source(name)
 
-    def take(self, source: str, shaped: Mapping[str, Any]) -> None:
-        """Take in one event in the form of a row of `expressions.read_events`."""
+    def take(self, source: str, shaped: Mapping[str, Any]) -> tuple[int, int] | None:
+        """Take in one event in the form of a row of `expressions.read_events`; what `apply` returns."""
         plan = self._source(source)
         order, retracted_at = _order(plan, shaped)
         if order[1] == NEVER:
-            return  # never known, so it never counts
+            return None  # never known, so it never counts
         values = tuple(_plain(shaped[value_column(i)]) for i in range(len(plan.values)))
         keys = {key: _plain(shaped[key_column(key)]) for key in plan.keys}
         identity = (*keys.values(), *values)
@@ -234,6 +245,7 @@ class OnlineState:
             entity = self._entities[index].setdefault(key, Entity())
             if not self._is_there(entity, plan, stream, order, retracted_at, identity):
                 entity.add(Event(order=order, retracted_at=retracted_at, identity=identity, values=values))
+        return None if plan.timeless else (order[0], order[1])
 
     def _is_there(
         self, entity: Entity, plan: EventSource, stream: Stream, order: Order, retracted_at: int, identity: tuple[Any, ...]
@@ -346,6 +358,14 @@ def _of(measure: Measure) -> Value:
 
 def _number(held: int, digits: int) -> int | float:
     return float(held) / 10.0**digits if digits else held
+
+
+def _timed(events: pa.Table) -> pa.Table:
+    """Times as integers: a datetime of Python costs more than the event itself."""
+    import pyarrow as pa
+
+    timed = ("event_time", "known_at", "retracted_at")
+    return pa.table({name: events[name].cast(pa.int64()) if name in timed else events[name] for name in events.column_names})
 
 
 def _forget(entity: Entity, n: int) -> int:

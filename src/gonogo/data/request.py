@@ -11,7 +11,7 @@ import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,9 @@ class _Shape:
     """What is to be done for rows whose values have these Python types."""
 
     pick: Callable[[Sequence[Any]], tuple[Any, ...]]  # the column of each plain feature, in order; anything for the others
-    only_floats: bool
+    only_floats: bool  # all are floats as they stand, but for a last one that is a moment
+    last: Convert | None  # how that moment is held
+    last_at: int  # its column
     convert: tuple[tuple[int, Convert], ...]  # feature → how its value is held
     asked: tuple[int, ...]  # groups for the engine
 
@@ -109,9 +111,10 @@ class RequestRow:
         if shape.only_floats:
             made = [value + 0.0 for value in shape.pick(row)]  # -0.0 is 0.0, as in the batch
             total = sum(made)
-            if total - total == 0.0:
-                return made
-            self._check(made)  # or the sum alone went beyond what a float holds
+            if total - total != 0.0:
+                self._check(made)  # or the sum alone went beyond what a float holds
+            if shape.last is not None:
+                made.append(shape.last(row[shape.last_at]))
             return made
         made = list(shape.pick(row))
         try:
@@ -150,9 +153,14 @@ class RequestRow:
                 asked[next(g for g, group in enumerate(self._groups) if i in group.features)] = None
             elif converters is not None and (how := converters.get(types[columns[0]])) is not None:
                 convert.append((i, how))
-        only_floats = bool(picked) and not asked and all(types[at] is float for at in picked) and len(convert) == len(picked)
-        only_floats = only_floats and all(how is _double for _, how in convert)
-        shape = _Shape(_picker(picked, len(row)), only_floats, tuple(convert), tuple(asked))
+        ends = bool(self.requests) and self.requests[-1].held == MOMENT and convert and convert[-1][0] == len(picked) - 1
+        floats = convert[:-1] if ends else convert
+        only_floats = len(picked) > 1 and not asked and len(floats) == len(picked) - bool(ends) and all(how is _double for _, how in floats)
+        if only_floats and ends:
+            pick = _picker(picked[:-1], len(row))
+            shape = _Shape(pick, True, convert[-1][1], picked[-1], tuple(convert), ())
+        else:
+            shape = _Shape(_picker(picked, len(row)), only_floats, None, 0, tuple(convert), tuple(asked))
         if len(self._shapes) >= _MOST_SHAPES:
             self._shapes.clear()
         self._shapes[types] = shape
@@ -289,8 +297,8 @@ def _within(bits: int) -> Convert:
 
 def _moment(shift_us: int) -> Convert:
     def convert(moment: datetime) -> int:
-        if moment.tzinfo is None:
-            raise _Unsure
+        if moment.tzinfo is None:  # what the engine's column would take as UTC
+            moment = moment.replace(tzinfo=UTC)
         passed = moment - EPOCH
         return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds + shift_us
 
