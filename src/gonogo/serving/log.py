@@ -16,6 +16,7 @@ import time
 import zlib
 from pathlib import Path
 
+from gonogo.backends.disk import sync_folder
 from gonogo.serving import segments
 from gonogo.serving.segments import FRAME_BYTES, HEADER_BYTES, LENGTH, REST, SEGMENT_BYTES, Map, segment_path
 from gonogo.types.errors import LogFailed
@@ -223,7 +224,7 @@ class Log:
         try:
             path.unlink(missing_ok=True)  # of a try that was killed
             map_ = segments.create(path, self.segment_bytes)
-            _sync_folder(self.folder)
+            sync_folder(self.folder)
         except OSError as error:
             self.blocked = error.strerror or str(error)
             return
@@ -339,14 +340,6 @@ def _last_of(map_: Map, path: Path) -> int:
         segments.seal(map_, *closed)
         map_.flush()
     return closed[1]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _failed(where: Path, error: OSError) -> LogFailed:
