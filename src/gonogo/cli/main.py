@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from gonogo import __version__
-from gonogo.cli import commands
+from gonogo.cli import commands, traffic
 from gonogo.types.errors import GonogoError, HouseError, MemoryExhausted, StorageFailed, UsageError
 
 DONE, NO_GO = 0, 1
@@ -104,6 +104,10 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--in", dest="rows", metavar="FILE", required=True, help="rows with the columns of the contract's row source")
     predict.add_argument("--out", metavar="FILE", required=True, help="Parquet to write: the keys and the predictions")
     predict.add_argument("--candidate", default="", help="a digest; default: the champion, else the candidate of a GO")
+    batch = _folder(_verb(verbs, "batch", "score a file of any size, and log every answer", commands.batch))
+    batch.add_argument("--in", dest="rows", metavar="FILE", required=True, help="rows with the columns of the contract's row source")
+    batch.add_argument("--out", metavar="FILE", required=True, help="Parquet to write: the keys and the predictions")
+    batch.add_argument("--candidate", default="", help="a digest; default: the champion, else the candidate of a GO")
     waive = _folder(_verb(verbs, "waive", "accept a finding, with a name and a reason", commands.waive))
     waive.add_argument("--code", required=True, help="the finding's code")
     waive.add_argument("--where", required=True, help="the finding's place, as it is printed")
@@ -145,7 +149,40 @@ def _parser() -> argparse.ArgumentParser:
     )
     explain = _verb(verbs, "explain", "what a code means, or every key of the contract", commands.explain)
     explain.add_argument("code", metavar="CODE|contract")
+    _traffic_verbs(verbs)
     return parser
+
+
+def _traffic_verbs(verbs: Any) -> None:
+    """What is done with a model that answers."""
+    serve = _folder(_verb(verbs, "serve", "answer requests over HTTP", traffic.serve))
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on; another one than this machine needs keys")
+    serve.add_argument("--port", type=int, default=None, help="default: 8080, or what the platform asks for; 0: any that is free")
+    serve.add_argument("--workers", type=int, default=2, help="processes that answer; default: 2")
+    release = _acting(_json(_verb(verbs, "release", "start the rollout of a candidate whose verdict is GO", traffic.release)))
+    release.add_argument("verdict", metavar="VERDICT", nargs="?", default="", help="a digest or its first digits; default: the newest")
+    rollout = verbs.add_parser("rollout", help="see and steer a rollout", description="see and steer a rollout")
+    rollout_verbs = rollout.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _json(_folder(_verb(rollout_verbs, "status", "where it stands, and what the evidence says", traffic.status)))
+    for name, does, run, why in (
+        ("hold", "stay where it is until somebody resumes it", traffic.hold, True),
+        ("resume", "go on after a hold", traffic.resume, True),
+        ("advance", "do not wait for the rest of the bake time; what is not shown stays not shown", traffic.advance, True),
+        ("approve", "allow the next share, which waits for a person", traffic.approve, True),
+        ("abort", "end it: the champion answers everybody", traffic.abort, True),
+    ):
+        steer = _acting(_json(_folder(_verb(rollout_verbs, name, does, run))), folder=False)
+        steer.add_argument("--why", required=why, help="the reason, for the ledger")
+    rollback = _acting(_json(_verb(verbs, "rollback", "bring the model back that answered before", traffic.rollback)))
+    rollback.add_argument("contract", metavar="CONTRACT", help="the contract's name")
+    rollback.add_argument("--why", required=True, help="the reason, for the ledger")
+
+
+def _acting(command: argparse.ArgumentParser, *, folder: bool = True) -> argparse.ArgumentParser:
+    if folder:
+        command.add_argument("--folder", default=".", help="the folder of its contract; default: here")
+    command.add_argument("--by", default="", help="who acts, as the ledger names them; default: user@host")
+    return command
 
 
 def _verb(verbs: Any, name: str, does: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:

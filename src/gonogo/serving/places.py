@@ -46,10 +46,9 @@ class Places:
         """The judge's log, a folder for each rollout."""
         return self.root / "judge"
 
-    @property
-    def joins(self) -> Path:
-        """What the join of outcomes remembers."""
-        return self.root / "joins"
+    def judge_of(self, rollout: str) -> Path:
+        """The judge's log of one rollout, by the digest of its plan."""
+        return self.judge / rollout.removeprefix("sha256:")[:16]
 
     @property
     def models(self) -> Path:

@@ -133,6 +133,17 @@ class RouteReader:
         self._cell.close()
 
 
+def read_route(path: Path) -> tuple[int, Route] | None:
+    """The route's version and the route as it is written, whoever watches; None where there is none. Raises StorageFailed."""
+    cell = Cell(path)
+    try:
+        found = cell.read()
+    finally:
+        cell.close()
+    route = _route(found)
+    return None if found is None or route is None else (found[0], route)
+
+
 def _route(found: tuple[int, bytes] | None) -> Route | None:
     if found is None:
         return None

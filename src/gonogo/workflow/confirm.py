@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gonogo.serving.places import Places
+from gonogo.serving.route import read_route
 from gonogo.serving.workerpage import Seen, is_silent, living
-from gonogo.types.errors import NotConfirmed
+from gonogo.types.errors import NotConfirmed, StorageFailed
+from gonogo.types.record import Digest
 
 PATIENCE_S = 5.0
 _LOOK_S = 0.005
@@ -22,15 +24,18 @@ class Confirmation:
     seconds: float  # from the first look until the last of them said so
 
 
-def confirm(places: Places, epoch: int, *, patience_s: float = PATIENCE_S, help_on: Callable[[], None] = lambda: None) -> Confirmation:
-    """Wait until every living worker follows that epoch or a later one.
+def confirm(
+    places: Places, epoch: int, champion: Digest, *, patience_s: float = PATIENCE_S, help_on: Callable[[], None] = lambda: None
+) -> Confirmation:
+    """Wait until the route is of that epoch with that champion, or of a later epoch, and every living worker follows it.
 
     help_on: called between two looks. Raises NotConfirmed where one does not say so in time: what is recorded stays recorded.
     """
     started = time.monotonic()
     while True:
         workers = living(places.workers)
-        behind = [seen for seen in workers if seen.epoch < epoch]
+        version = _version(places, epoch, champion) if workers else 0
+        behind = [seen for seen in workers if version is None or seen.follows < version]
         waited = time.monotonic() - started
         if not behind:
             return Confirmation(workers=tuple(seen.worker for seen in workers), seconds=round(waited, 3))
@@ -38,6 +43,18 @@ def confirm(places: Places, epoch: int, *, patience_s: float = PATIENCE_S, help_
             raise _not_confirmed(workers, behind, epoch, places)
         help_on()
         time.sleep(_LOOK_S)
+
+
+def _version(places: Places, epoch: int, champion: Digest) -> int | None:
+    """The version of the route in force, where it is the one that was asked for; None where it is not there yet."""
+    try:
+        found = read_route(places.route)
+    except StorageFailed:
+        return None
+    if found is None:
+        return None
+    version, route = found
+    return version if route.epoch > epoch or (route.epoch == epoch and route.champion == champion) else None
 
 
 def _not_confirmed(workers: tuple[Seen, ...], behind: list[Seen], epoch: int, places: Places) -> NotConfirmed:

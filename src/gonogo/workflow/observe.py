@@ -6,10 +6,11 @@ traffic (events, outcomes): outcomes reach the judge as losses, once they have m
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from gonogo.types.release import Plan
 from gonogo.types.traffic import OBSERVATION, Arm, FrameKind, ObservationKind
 
 if TYPE_CHECKING:
@@ -45,11 +46,21 @@ def observations(frames: Frames, shares: tuple[float, ...]) -> Observations:
     return found
 
 
+def shares_of(plan: Plan) -> tuple[float, ...]:
+    """Every share of traffic that the plan knows."""
+    return tuple(dict.fromkeys(stage.share for stage in plan.stages))
+
+
 def _share(told: Frames, shares: tuple[float, ...]) -> NDArray[np.float64]:
-    chance = told["propensity"].astype(np.float64)
     # A shadow's propensity is that of the answer it belongs to, and its arm is the other one.
     answered = np.where(told["kind"] == FrameKind.SHADOW, 1 - told["arm"].astype(np.int64), told["arm"])
-    share = np.where(answered == Arm.CHALLENGER, chance, 1.0 - chance)
+    return share_of(answered, told["propensity"], shares)
+
+
+def share_of(arm: NDArray[Any], propensity: NDArray[Any], shares: tuple[float, ...]) -> NDArray[np.float64]:
+    """(n,) the challenger's share under which each row was routed: from whose answer it got, and what chance it had of that."""
+    chance = propensity.astype(np.float64)
+    share = np.where(arm == Arm.CHALLENGER, chance, 1.0 - chance)
     for known in shares:
         share[np.abs(share - known) < _SAME_SHARE] = known
     return np.asarray(share)

@@ -32,14 +32,19 @@ class Office:
 
 def office(entries: Iterable[Entry], contract: str) -> Office:
     """Who is in charge. Raises Unavailable where there is neither a release nor a training."""
-    course, baseline = Course(contract), ""
+    course, baseline, target = Course(contract), "", ""
+    tried_against: dict[Digest, Digest] = {}  # rollout → its champion
     for entry in entries:
+        before = tuple(course.releases)
         course.take(entry)
         if entry.kind == "training" and entry.body.get("contract") == contract:
             baseline = str(entry.body.get("baseline", ""))
+        elif entry.kind == "rollout_opened" and course.standing is not None:
+            target = tried_against.setdefault(course.standing.rollout, course.standing.champion)
+        elif before and not course.releases:
+            # Whoever was brought back gives way to the one it was tried against, not to a baseline that was trained since.
+            target = tried_against.get(str(before[0].body.get("rollout", "")), "")
     live = course.releases[-1].body["candidate"] if course.releases else ""
-    # Whoever was brought back gives way to the one it was tried against, not to a baseline that was trained since.
-    target = course.standing.champion if course.standing is not None else ""
     champion = live or target or baseline
     if not champion:
         raise Unavailable(

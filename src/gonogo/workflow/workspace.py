@@ -45,13 +45,16 @@ class Workspace:
         return path
 
 
-def open_workspace(folder: Path | str, *, progress: Progress | None = None) -> Workspace:
-    """The folder's contract, read and refused as a whole if any part is wrong, with its stores opened."""
+def open_workspace(folder: Path | str, *, progress: Progress | None = None, by: str = "") -> Workspace:
+    """The folder's contract, read and refused as a whole if any part is wrong, with its stores opened.
+
+    by: who writes into the ledger; without it user@host.
+    """
     from gonogo.workflow.contract import read_contract_file
 
     folder = Path(folder)
     contract = read_contract_file(folder / "contract.toml")
-    blobs, records, ledger = open_stores(folder)
+    blobs, records, ledger = open_stores(folder, by=by)
     return Workspace(
         folder=folder,
         contract=contract,
@@ -63,7 +66,7 @@ def open_workspace(folder: Path | str, *, progress: Progress | None = None) -> W
     )
 
 
-def open_stores(folder: Path | str) -> tuple[FileBlobs, Records, Ledger]:
+def open_stores(folder: Path | str, *, by: str = "") -> tuple[FileBlobs, Records, Ledger]:
     """The stores of a folder, made where they are not there yet."""
     from gonogo.backends.files import FileBlobs
     from gonogo.backends.sqlite import SqliteLog
@@ -72,7 +75,7 @@ def open_stores(folder: Path | str) -> tuple[FileBlobs, Records, Ledger]:
 
     state = Path(folder) / STATE
     blobs = FileBlobs(state / "blobs")
-    return blobs, Records(blobs), Ledger(SqliteLog(state / "ledger.sqlite"), by=who(), now=lambda: datetime.now(UTC))
+    return blobs, Records(blobs), Ledger(SqliteLog(state / "ledger.sqlite"), by=by or who(), now=lambda: datetime.now(UTC))
 
 
 def open_recorded(folder: Path | str) -> tuple[Records, Ledger]:

@@ -1,0 +1,385 @@
+"""Who moves the traffic, and on what? The controller: one process per folder, one thread, some fifty turns a second.
+
+Each turn does the same: read what is new in the ledger, take what has come of traffic and outcomes, ask the judge, write down what follows
+from it, and only then change the route. Nothing is remembered that is not in the ledger or in the judge's log, so a controller that was
+killed anywhere goes on from there. When it cannot write, it gives no sign of life, and the workers go back to the champion by themselves.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib
+import json
+import os
+import platform
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from gonogo.gates import rollout
+from gonogo.gates.rollout import Act, Move
+from gonogo.ledger.rollouts import KINDS, history
+from gonogo.serving.places import Places
+from gonogo.serving.route import RouteWriter
+from gonogo.serving.workerpage import Seen, is_silent, living
+from gonogo.types.contract import Contract
+from gonogo.types.entry import Entry
+from gonogo.types.errors import ControllerBusy, GonogoError, HouseError, LedgerBusy, LogFailed, StorageFailed
+from gonogo.types.package import Package
+from gonogo.types.record import Digest, canonical
+from gonogo.types.release import Judgement, Phase, Plan, Standing
+from gonogo.types.verdict import Status
+from gonogo.workflow import routes
+from gonogo.workflow.following import Following
+
+if TYPE_CHECKING:
+    from gonogo.workflow.trial import Trial
+
+TURN_S = 0.02
+_FOLDED = (*KINDS, "training", "package")
+_JUDGE_EVERY_NS = 200_000_000  # without a new line that could decide; harm is asked about at once
+_SHOW_EVERY_NS = 1_000_000_000
+_PROVE_EVERY_NS = 10_000_000_000  # the rollback target, while it may be needed
+
+
+class Controller:
+    """The one hand on a folder's traffic."""
+
+    def __init__(
+        self,
+        folder: Path | str,
+        contract: str,
+        *,
+        clock: Callable[[], int] = time.monotonic_ns,
+        say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
+    ) -> None:
+        """Take the folder's lock. contract: the name of the contract that is served. Raises ControllerBusy where another one has it."""
+        from gonogo.backends.files import FileBlobs
+        from gonogo.backends.sqlite import SqliteLog
+        from gonogo.ledger.ledger import Ledger
+        from gonogo.ledger.records import Records
+
+        self.folder, self.places, self.contract = Path(folder), Places.of(folder), contract
+        self._clock, self._say = clock, say
+        self._lock = take_lock(self.places)
+        state = self.folder / ".gonogo"
+        self.blobs = FileBlobs(state / "blobs")
+        self.records = Records(self.blobs)
+        path = state / "ledger.sqlite"
+        self.ledger = Ledger(SqliteLog(path, timeout_s=1.0), by=f"controller@{platform.node() or 'unknown'}", now=lambda: datetime.now(UTC))
+        self._following = Following(self.ledger, path)
+        self._route = RouteWriter(self.places.route)
+        self._entries: list[Entry] = []
+        self._office: routes.Office | None = None
+        self._packages: dict[Digest, Digest] = {}
+        self._plan: Plan | None = None
+        self._trial: Trial | None = None
+        self._judgement: Judgement | None = None
+        self._judged_ns = self._shown_ns = self._proved_ns = 0
+        self._alarms: dict[str, int] = {}
+        self._said_trouble = ""
+
+    # ── one turn ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def turn(self) -> None:
+        """Everything that is to be done now. Raises only what ends the controller: a ledger that cannot be believed."""
+        now = self._clock()
+        try:
+            self._read_ledger()
+            self._watch(now)
+            self._set_route()
+        except (LedgerBusy, StorageFailed, LogFailed) as error:
+            # No sign of life: two seconds later the champion answers alone, whatever the route says.
+            self._in_trouble(error)
+            return
+        self._said_trouble = ""
+        self._route.renew(self._clock())
+
+    @property
+    def standing(self) -> Standing | None:
+        """Of the rollout that is under way; None where none is."""
+        now = self._office.standing if self._office else None
+        return now if now is not None and now.is_under_way else None
+
+    def close(self) -> None:
+        """Give the lock back; the lease runs out by itself."""
+        self._drop_trial()
+        self._route.close()
+        self._lock.close()
+
+    # ── the ledger ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _read_ledger(self) -> None:
+        new = self._following.refresh()
+        if not new and self._office is not None:
+            return
+        self._entries += [entry for entry in new if entry.kind in _FOLDED and entry.body.get("contract") == self.contract]
+        self._packages = routes.packages(self._entries)
+        self._office = routes.office(self._entries, self.contract)
+        now = self.standing
+        if now is None:
+            self._plan = None
+            self._drop_trial()
+            return
+        if self._plan is None or self._trial is None or self._trial.rollout != now.rollout:
+            self._plan = self.records.get(Plan, now.rollout)
+            self._drop_trial()
+        if now.phase is not Phase.REGISTERED:
+            self._judge_stage(self._plan, now)
+
+    def _judge_stage(self, plan: Plan, now: Standing) -> None:
+        if self._trial is None:
+            self._trial = self._open_trial(plan, now)
+        elif self._trial.stage != (now.step, now.phase, now.start):
+            self._trial.enter(now, self._epoch_of_stage(now))
+            self._judgement = None
+
+    def _open_trial(self, plan: Plan, now: Standing) -> Trial:
+        from gonogo.families.registry import find
+        from gonogo.workflow.losses import metrics_of
+        from gonogo.workflow.trial import Trial
+
+        contract = self.records.get(Contract, plan.contract)
+        package = self.records.get(Package, self._package_of(plan.challenger))
+        return Trial(
+            self.places,
+            plan,
+            now,
+            metrics=metrics_of(find(contract.family), plan.losses) if plan.losses else (),
+            output=package.outputs[0],
+            absent=contract.outcome.absent,
+            columns=tuple(contract.outcome.columns),
+            epoch=self._epoch_of_stage(now),
+            now_ns=self._clock(),
+        )
+
+    def _epoch_of_stage(self, now: Standing) -> int:
+        """Of the route when the stage began: a policy that moves the share moves it on within the stage."""
+        happened = history(self._entries, self.contract)
+        epochs = [h.standing.epoch for h in happened if h.standing.rollout == now.rollout and h.standing.step == now.step]
+        return min(epochs, default=now.epoch)
+
+    def _drop_trial(self) -> None:
+        if self._trial is not None:
+            self._trial.close()
+        self._trial = self._judgement = None
+        self._alarms = {}
+
+    def _package_of(self, candidate: Digest) -> Digest:
+        if candidate not in self._packages:
+            raise HouseError(
+                "A candidate that the ledger names was never packaged.", found=candidate, next="gonogo serve and gonogo release package it"
+            )
+        return self._packages[candidate]
+
+    # ── judging ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _watch(self, now_ns: int) -> None:
+        now = self.standing
+        if now is None or self._plan is None:
+            return
+        if now.phase is Phase.REGISTERED:
+            self._begin(self._plan, now)
+            return
+        if self._trial is None:
+            return
+        try:
+            told = self._trial.read(now_ns, now.epoch)
+        except LogFailed:
+            self._drop_trial()  # what was read and not written down is read again
+            self._office = None
+            raise
+        if self._is_due(told, now_ns):
+            self._judge(self._plan, now, now_ns)
+        self._prove_target(self._plan, now_ns)
+
+    def _is_due(self, told: int, now_ns: int) -> bool:
+        assert self._trial is not None
+        if self._judgement is None or (told and self._trial.decided):
+            return True
+        return bool(told) and now_ns - self._judged_ns >= _JUDGE_EVERY_NS
+
+    def _judge(self, plan: Plan, now: Standing, now_ns: int) -> None:
+        assert self._trial is not None
+        self._judgement, self._judged_ns = self._trial.judgement(), now_ns
+        move = rollout.next_step(plan, now, self._judgement)
+        self._act(plan, now, move, self._judgement)
+        if now_ns - self._shown_ns >= _SHOW_EVERY_NS:
+            self._shown_ns = now_ns
+            self._show(now)
+
+    def _begin(self, plan: Plan, now: Standing) -> None:
+        ready, why = self._readiness(plan)
+        self._act(plan, now, rollout.begin(plan, now, ready, why=why), None)
+
+    def _readiness(self, plan: Plan) -> tuple[Status, str]:
+        """Has every worker loaded both models, and did they answer their probes?"""
+        champion, challenger = self._package_of(plan.champion), self._package_of(plan.challenger)
+        workers = living(self.places.workers)
+        for seen in workers:
+            if challenger in seen.holds.refused:
+                return Status.FAIL, f"Worker {seen.worker} refuses the challenger: {seen.holds.refused[challenger]}"
+            if champion in seen.holds.refused:
+                return Status.ERROR, f"Worker {seen.worker} refuses the rollback target: {seen.holds.refused[champion]}"
+        if workers and all({champion, challenger} <= set(seen.holds.ready) and not self._hangs(seen) for seen in workers):
+            return Status.PASS, ""
+        return Status.MISSING, "No worker serves yet." if not workers else "Not every worker has loaded both models."
+
+    def _prove_target(self, plan: Plan, now_ns: int) -> None:
+        """Can the one that is brought back still be loaded by a worker that starts now?"""
+        now = self.standing
+        if now is None or now_ns - self._proved_ns < _PROVE_EVERY_NS:
+            return
+        self._proved_ns = now_ns
+        found = _missing_of(self.blobs, self.records, self._package_of(plan.champion))
+        refused = [seen for seen in living(self.places.workers) if self._package_of(plan.champion) in seen.holds.refused]
+        if refused and not found:
+            found = f"worker {refused[0].worker}: {refused[0].holds.refused[self._package_of(plan.champion)]}"
+        if not found:
+            return
+        why = f"The rollback target cannot be loaded: {found}"
+        if not now.held:
+            self._act(plan, now, Move(act=Act.HOLD, because="signal", why=why, alarm="rollback target"), self._judgement)
+        else:
+            self._raise_alarm(now, "rollback target", why)
+
+    # ── acting: the ledger, then the route ──────────────────────────────────────────────────────────────────────────────
+
+    def _act(self, plan: Plan, now: Standing, move: Move, judgement: Judgement | None) -> None:
+        if move.alarm:
+            self._raise_alarm(now, move.alarm, move.why)
+        if move.act in (Act.STAY, Act.WAIT) or (move.act in (Act.STEP, Act.RELEASE) and not self._all_follow(now)):
+            return
+        self._record(plan, now, move, judgement)
+        self._read_ledger()
+        self._set_route()
+        if self._trial is not None:
+            self._show(now)
+
+    def _record(self, plan: Plan, now: Standing, move: Move, judgement: Judgement | None) -> None:
+        """The judgement, then the entry that names it. After a crash in between the same comes out again, or the entry is there."""
+        assert self._office is not None
+        stored = None
+        if judgement is not None:
+            if self._trial is not None:
+                self._trial.sync()
+            stored = self.records.put(judgement)
+        kind, body = rollout.entry_of(
+            move, plan, now, epoch=self._office.epoch + 1, judgement=judgement if stored else None, judgement_digest=stored
+        )
+        entry = self.ledger.append(kind, body)
+        self._say(
+            json.dumps({"at": entry.at.isoformat(), "entry": entry.seq, "kind": kind, "why": move.why, "to": move.to and move.to.value})
+        )
+
+    def _all_follow(self, now: Standing) -> bool:
+        """Forward only with everybody: each living worker gives signs of life and follows the present epoch."""
+        workers = living(self.places.workers)
+        return bool(workers) and all(seen.epoch >= now.epoch and not self._hangs(seen) for seen in workers)
+
+    def _hangs(self, seen: Seen) -> bool:
+        return is_silent(seen, self._clock())
+
+    def _set_route(self) -> None:
+        """The route that follows from the ledger, once every worker holds what it names. Back needs nobody's consent."""
+        if self._office is None:
+            return
+        wanted = routes.route(self._office, self._plan, self._package_of)
+        current = self._route.current()
+        if wanted == current:
+            return
+        if current is not None and wanted.share > current.share:
+            workers = [seen for seen in living(self.places.workers) if not self._hangs(seen)]
+            if not all(set(wanted.packages[:2]) <= set(seen.holds.ready) for seen in workers):
+                wanted = replace(current, load=tuple(dict.fromkeys((*current.load, *wanted.packages))))
+                if wanted == current:
+                    return
+        self._route.write(wanted)
+
+    # ── telling people ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _raise_alarm(self, now: Standing, what: str, why: str) -> None:
+        """Once per stage and matter: a person is told, not flooded."""
+        about = "".join(c for c in what if not c.isdigit())
+        if about in self._alarms:
+            return
+        raised = any(
+            e.kind == "alarm" and e.seq > now.since_seq and e.body.get("about") == about and e.body.get("rollout") == now.rollout
+            for e in self._following.entries[-200:]
+        )
+        self._alarms[about] = self._clock()
+        if not raised:
+            body = {"contract": self.contract, "rollout": now.rollout, "what": what, "about": about, "why": why}
+            self.ledger.append("alarm", body)
+            self._say(json.dumps({"alarm": what, "why": why}))
+
+    def _show(self, now: Standing) -> None:
+        """The newest judgement, for whoever looks: `rollout status`, the page, `rollout advance`."""
+        if self._judgement is None:
+            return
+        path = self.places.judge_of(now.rollout) / "latest.json"
+        temporary = path.with_suffix(".new")
+        temporary.write_bytes(canonical(self._judgement))
+        temporary.replace(path)
+
+    def _in_trouble(self, error: GonogoError) -> None:
+        if error.message != self._said_trouble:
+            self._said_trouble = error.message
+            self._say(json.dumps({"trouble": error.as_record()}))
+
+
+def control(folder: Path, contract: str) -> None:
+    """Turn until SIGTERM."""
+    ended: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: ended.append(number))
+    signal.signal(signal.SIGINT, lambda number, frame: ended.append(number))
+    controller = Controller(folder, contract)
+    try:
+        controller.turn()
+        # The judge's libraries take a second to read: not when the first rollout begins.
+        importlib.import_module("gonogo.workflow.trial")
+        while not ended:
+            began = time.monotonic()
+            controller.turn()
+            time.sleep(max(0.0, TURN_S - (time.monotonic() - began)))
+    finally:
+        controller.close()
+
+
+def take_lock(places: Places) -> IO[str]:
+    """The lock of whoever may change the route; given back when the file is closed, or its process ends. Raises ControllerBusy."""
+    places.root.mkdir(parents=True, exist_ok=True)
+    file = places.controller_lock.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        holder = file.read().strip()
+        file.close()
+        raise ControllerBusy(
+            "Another controller moves the traffic of this folder.",
+            found=f"process {holder}" if holder else "another process",
+            expected="one controller per folder",
+            where=str(places.controller_lock),
+            next="stop the other server, or leave it to that one",
+        ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def _missing_of(blobs: Any, records: Any, digest: Digest) -> str:
+    """What of a package is not there or damaged, in words; "" if it is whole."""
+    try:
+        package = records.get(Package, digest)
+        for part in (package.contract, package.plan, package.probes, *package.artifact.values(), *package.seeds.values()):
+            blobs.open_path(part)
+    except GonogoError as error:
+        return f"{error.message} {error.where}".strip()
+    return ""

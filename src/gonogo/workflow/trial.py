@@ -1,0 +1,187 @@
+"""How does one rollout come before its judge: which lines of traffic, in which order, and what does he say?
+
+What was observed is in the judge's log before the judge hears of it, together with how far the prediction log had been read. So a
+controller that was killed goes on exactly behind the last block, and a judgement can be computed again from the log alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gonogo.data.labels import SET_TO
+from gonogo.gates.judge import Judge
+from gonogo.serving.judgelog import JudgeLog, read_blocks
+from gonogo.serving.outcomes import Joined, OutcomeJoin, catch_up
+from gonogo.serving.places import Places
+from gonogo.serving.tail import Batch, Position, Tail
+from gonogo.types.protocols import Metric
+from gonogo.types.release import Judgement, Phase, Plan, Standing
+from gonogo.types.traffic import OBSERVATION, ObservationKind
+from gonogo.workflow.losses import Matured, losses
+from gonogo.workflow.observe import Observations, mark, observations, share_of, shares_of
+
+_MOST_AT_ONCE = 4096  # rows of each writer in one turn: a block of the judge's log holds what comes of them
+_LONGEST_TICK_US, _SHORTEST_TICK_US = 1_000_000, 50_000
+_TICKS_PER_BAKE = 20
+
+
+class Trial:
+    """One rollout under judgement. It owns the rollout's part of the judge's log; one process at a time may."""
+
+    def __init__(
+        self,
+        places: Places,
+        plan: Plan,
+        standing: Standing,
+        *,
+        metrics: tuple[Metric | None, ...],
+        output: str,
+        absent: str,
+        columns: tuple[str, ...],
+        epoch: int,
+        now_ns: int,
+    ) -> None:
+        """Go on behind the last block; a rollout that begins is judged by what comes from now on.
+
+        metrics: of `plan.losses`, in its order. output: the prediction column they read. absent: what the contract calls an outcome that
+        did not come; columns: of an outcome. epoch: of the route when the
+        stage began. Raises LogFailed where the log is damaged or another process holds it.
+        """
+        self.plan, self.rollout = plan, standing.rollout
+        self._metrics, self._output = metrics, output
+        self._negative = dict.fromkeys(columns, SET_TO["negative"])
+        self._folder = places.judge_of(standing.rollout)
+        self._log = JudgeLog(self._folder, wait_s=2.0)
+        self.n_observed = 0
+        position: Position | None = None
+        self._judge, self._stage = _judge(plan, standing, epoch), _stage(standing)
+        for block in read_blocks(self._folder):
+            self._feed(block.observations)
+            position = block.position
+        self._join = _join(self._folder, plan, absent) if plan.losses else None
+        if position is None:
+            self._tail = _from_now(places.log)
+        else:
+            if self._join is not None:
+                catch_up(self._join, Tail(places.log, self._join.position), position)
+            self._tail = Tail(places.log, position)
+        # A clock of the wall that nobody sets back: it goes on from where the log was read to, by the machine's own seconds.
+        self._wall_us = max(time.time_ns() // 1000, position.now_us if position else 0) - now_ns // 1000
+        self._ticked_ns = now_ns
+        self._keep(mark(ObservationKind.ALIVE, now_ns, standing.epoch))
+
+    @property
+    def stage(self) -> tuple[int, Phase, int]:
+        """Which stage is judged: step, phase, and where it starts in the judge's log."""
+        return self._stage
+
+    @property
+    def decided(self) -> bool:
+        """Is harm shown, so that no further line needs to be waited for?"""
+        return self._judge.decided
+
+    def enter(self, standing: Standing, epoch: int) -> None:
+        """Judge another stage, from where it starts. epoch: of the route when it began."""
+        self._judge, self._stage = _judge(self.plan, standing, epoch), _stage(standing)
+        self.n_observed = 0
+        for block in read_blocks(self._folder):
+            self._feed(block.observations)
+
+    def read(self, now_ns: int, epoch: int) -> int:
+        """Take what has come since: traffic, outcomes, and the time that passed. How many lines the judge was told."""
+        told = 0
+        while True:
+            now_us = self._wall_us + now_ns // 1000
+            batch = self._tail.poll(at_most=_MOST_AT_ONCE, now_us=now_us)
+            lines = [observations(batch.frames, shares_of(self.plan)), self._losses(batch, now_us, now_ns)]
+            if now_ns - self._ticked_ns >= 1000 * tick_us(self.plan, self._stage[0]):
+                self._ticked_ns = now_ns
+                lines.append(mark(ObservationKind.TICK, now_ns, epoch))
+            found = np.concatenate(lines)
+            if len(found) or len(batch):  # also rows of which the judge hears nothing: the join has taken them
+                self._keep(found)
+                told += len(found)
+            if len(batch) < _MOST_AT_ONCE:
+                return told
+
+    def judgement(self) -> Judgement:
+        """What the evidence of the stage says now."""
+        return self._judge.judgement()
+
+    def sync(self) -> None:
+        """Return once the disk holds all that the judge was told."""
+        self._log.sync()
+
+    def close(self) -> None:
+        """Give the log back."""
+        self._log.close()
+        if self._join is not None:
+            self._join.close()
+
+    def _losses(self, batch: Batch, now_us: int, now_ns: int) -> Observations:
+        if self._join is None:
+            return np.zeros(0, OBSERVATION)
+        joined = self._join.take(batch, now_us, now_ns)
+        return losses(_matured(joined, self._negative, shares_of(self.plan)), self._metrics, self._output)
+
+    def _keep(self, lines: Observations) -> None:
+        """First the judge's log, then the join, then the judge: whatever is cut off is done again from the log."""
+        self._log.append(lines, self._tail.position)
+        if self._join is not None:
+            self._join.commit(self._tail.position)
+        self._feed(lines)
+
+    def _feed(self, lines: Observations) -> None:
+        """Tell the judge the lines that belong to his stage."""
+        before = max(0, self._stage[2] - self.n_observed)
+        self.n_observed += len(lines)
+        if before < len(lines):
+            self._judge.take(lines[before:])
+
+
+def tick_us(plan: Plan, step: int) -> int:
+    """How often the judge is told that time passed: often enough for the shortest stage, once a second at most."""
+    bake = plan.stages[step].bake_us if 0 <= step < len(plan.stages) else 0
+    return min(max(bake // _TICKS_PER_BAKE, _SHORTEST_TICK_US), _LONGEST_TICK_US)
+
+
+def _judge(plan: Plan, standing: Standing, epoch: int) -> Judge:
+    return Judge(plan, standing.step, standing.certified, epoch=epoch, first_epoch=standing.first_epoch, start=standing.start)
+
+
+def _stage(standing: Standing) -> tuple[int, Phase, int]:
+    return standing.step, standing.phase, standing.start
+
+
+def _join(folder: Path, plan: Plan, absent: str) -> OutcomeJoin:
+    return OutcomeJoin(folder / "join.sqlite", window_us=plan.label_window_us, absent=absent)
+
+
+def _matured(joined: Joined, negative: Mapping[str, Any], shares: tuple[float, ...]) -> Matured:
+    rows = joined.rows
+    values = [negative if absent else outcome for absent, outcome in zip(rows["absent"].tolist(), joined.outcomes, strict=True)]
+    return Matured(
+        at_ns=rows["at_ns"],
+        unit=rows["unit"],
+        slices=rows["slices"],
+        epoch=rows["epoch"],
+        arm=rows["arm"],
+        status=rows["status"],
+        share=share_of(rows["arm"], rows["propensity"], shares),
+        own=rows["score"],
+        other=rows["other"],
+        outcomes={name: [value.get(name) for value in values] for name in negative},
+    )
+
+
+def _from_now(log: Path) -> Tail:
+    """A tail behind everything that is there: what was answered before a rollout is none of its evidence."""
+    tail = Tail(log)
+    while len(tail.poll(at_most=1 << 20)):
+        pass
+    return tail
