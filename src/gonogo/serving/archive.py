@@ -278,7 +278,9 @@ class _Files:
             with storage_errors(path):
                 path.mkdir(parents=True, exist_ok=True)
                 temporary = self._stack.enter_context(incoming(path))
-            self._open[which] = (temporary, pq.ParquetWriter(temporary.file, table.schema, compression="zstd"))
+            writer = pq.ParquetWriter(temporary.file, table.schema, compression="zstd")
+            self._stack.callback(_let_go, writer)
+            self._open[which] = (temporary, writer)
         with storage_errors(self._folder):
             self._open[which][1].write_table(table)
 
@@ -292,6 +294,12 @@ class _Files:
                 temporary.keep_as(Path(path).name)
                 kept[path] = (self._folder / path).stat().st_size
         return kept
+
+
+def _let_go(writer: Any) -> None:
+    """Close a writer whose file is given up; one that is closed already stays so."""
+    with contextlib.suppress(OSError):
+        writer.close()
 
 
 def _delete(log: Path, folder: Path, passed: Sequence[Position]) -> int:
