@@ -40,12 +40,14 @@ def batch(folder: Path | str, rows: Path, out: Path, *, candidate: str = "", pro
     """
     workspace = open_workspace(folder, progress=progress)
     check_out(out)
-    digest = answering(workspace, candidate)
+    return score_logged(workspace, rows, out, answering(workspace, candidate))
+
+
+def score_logged(workspace: Workspace, rows: Path, out: Path, digest: Digest) -> Scored:
+    """`batch` by a candidate that was found already."""
     with _open_log(workspace) as log:
-        before = log.lost
         n_rows = _score(workspace, rows, out, digest, log)
-        lost = log.lost - before
-    return Scored(path=out, n_rows=n_rows, candidate=digest, n_logged=n_rows - lost, n_lost=lost)
+        return Scored(path=out, n_rows=n_rows, candidate=digest, n_logged=n_rows - log.lost, n_lost=log.lost)
 
 
 def score(folder: Path | str, rows: Path, out: Path, *, candidate: str = "") -> Scored:
