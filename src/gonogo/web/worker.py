@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import signal
 import socket
 import threading
@@ -55,7 +54,7 @@ class Worker:
     def __init__(self, folder: Path, number: int, contract: Contract) -> None:
         """contract: by which it is answered. Raises LogFailed where another process writes under this worker's name for too long."""
         self.places = Places.of(folder)
-        self.folder = folder
+        self.folder, self.number = folder, number
         self.page = WorkerPage(self.places.workers, number)
         self.reader = RouteReader(self.places.route)
         self.log = PredictionLog(self.places.log, f"w{number}", wait_s=5.0)
@@ -157,7 +156,7 @@ class Worker:
         from gonogo.data.planning import Plan
         from gonogo.workflow.package import load_packaged
 
-        model = load_packaged(self._blobs, digest, cache=self.places.models / str(os.getpid()))
+        model = load_packaged(self._blobs, digest, cache=self.places.models / f"w{self.number}")
         package = model.package
         trained = self._records.get(Contract, package.contract)
         # Two models of one plan read one state: what one has seen of a request, the other need not look up again.

@@ -1,0 +1,147 @@
+"""Release: from a verdict to a rollout. What could go wrong is looked at first; nothing moves before a controller takes it up."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gonogo.ledger import registry, rollouts
+from gonogo.serving.places import Places
+from gonogo.serving.workerpage import living
+from gonogo.types.contract import Contract
+from gonogo.types.errors import PackageRefused, ReleaseRefused
+from gonogo.types.evidence import Evidence
+from gonogo.types.record import Digest
+from gonogo.types.release import Plan
+from gonogo.types.verdict import Verdict
+from gonogo.workflow import routes
+from gonogo.workflow.decide import find_verdict
+from gonogo.workflow.workspace import Workspace, open_workspace
+
+if TYPE_CHECKING:
+    from gonogo.gates.preflight import Preflight
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opened:
+    """A rollout that is recorded, and what its traffic can decide."""
+
+    contract: str
+    rollout: Digest  # of the plan
+    plan: Plan
+    preflight: Preflight
+    entry: int  # its number in the ledger
+    workers: int  # that serve now; 0: nothing moves until somebody does
+
+
+def release(verdict: str = "", *, folder: Path | str = ".", by: str = "") -> Opened:
+    """Open the rollout of the candidate of a verdict: a digest or a unique prefix, "" for the newest.
+
+    Both models are packaged and loaded here once, so that a rollback target that cannot be loaded is found before the first step.
+    Raises ReleaseRefused for a verdict that is not GO, not the newest or not of today's contract, for evidence against another champion,
+    and while a rollout is under way; PackageRefused and BlobCorrupt for a model that does not load; whatever packaging raises.
+    """
+    workspace = open_workspace(folder, by=by)
+    entries = tuple(workspace.ledger.entries())
+    stored = _verdict(workspace, verdict)
+    record = workspace.records.get(Verdict, stored)
+    held = routes.office(entries, workspace.contract.name)
+    if record.go:  # of a NO-GO the plan says more
+        _check(workspace, entries, stored, record, held)
+    plan, preflight = _plan(workspace, stored, record, held)
+    _load_both(workspace, plan)
+    rollout = workspace.records.put(plan)
+    entry = workspace.ledger.append("rollout_opened", _opened(plan, rollout))
+    now = rollouts.standing(workspace.ledger.entries(), plan.contract_name)
+    if now is None or now.rollout != rollout:
+        raise _refused("Another rollout was opened at the same moment.", found="that one is under way", next="gonogo rollout status")
+    return Opened(
+        contract=plan.contract_name,
+        rollout=rollout,
+        plan=plan,
+        preflight=preflight,
+        entry=entry.seq,
+        workers=len(living(Places.of(folder).workers)),
+    )
+
+
+def _verdict(workspace: Workspace, prefix: str) -> Digest:
+    return str(find_verdict(workspace.ledger, prefix).body["verdict"])
+
+
+def _check(workspace: Workspace, entries: tuple[Any, ...], stored: Digest, verdict: Verdict, held: routes.Office) -> None:
+    newest = registry.last(entries, "verdict", contract=workspace.contract.name)
+    if newest is None or newest.body["verdict"] != stored:
+        found = "none of this contract" if newest is None else f"{newest.body['verdict'][:19]} is newer"
+        raise _refused("That verdict is not the last word on its contract.", found=found, next="release the newest verdict")
+    if verdict.contract != workspace.contract_digest:
+        raise _refused(
+            "The contract has changed since the verdict.", found="another contract.toml", next=f"gonogo run {workspace.folder}, then release"
+        )
+    if held.standing is not None and held.standing.is_under_way:
+        raise _refused(
+            "A rollout of this contract is under way.",
+            found=f"it stands at {held.standing.phase.value}",
+            next="wait for its end, or gonogo rollout abort --why …",
+        )
+    against = workspace.records.get(Evidence, verdict.evidence)
+    if held.is_released and against.champion != held.champion:
+        raise _refused(
+            "The verdict was reached against another model than the one that is live.",
+            found=against.champion[:19],
+            expected=held.champion[:19],
+            next=f"gonogo run {workspace.folder}: it measures against the champion of today",
+        )
+
+
+def _plan(workspace: Workspace, stored: Digest, verdict: Verdict, held: routes.Office) -> tuple[Plan, Preflight]:
+    from gonogo.gates.plan import plan
+
+    made = plan(
+        workspace.contract,
+        verdict,
+        contract_digest=verdict.contract,
+        verdict_digest=stored,
+        champion=held.champion,
+        challenger=verdict.candidate,
+        salt=new_salt(),
+    )
+    return made, None
+
+
+def _load_both(workspace: Workspace, plan: Plan) -> None:
+    """Package both, and load both as a worker will: every byte and every probe."""
+    from gonogo.workflow.package import load_packaged, package
+
+    cache = workspace.scratch / "release"
+    loaded = [load_packaged(workspace.blobs, package(workspace, candidate), cache=cache) for candidate in (plan.champion, plan.challenger)]
+    champion, challenger = loaded
+    if champion.outputs != challenger.outputs:
+        raise PackageRefused(
+            "The two models do not answer with the same columns.",
+            found=", ".join(challenger.outputs),
+            expected=", ".join(champion.outputs),
+            where=plan.challenger,
+        )
+
+
+def _opened(plan: Plan, rollout: Digest) -> dict[str, Any]:
+    return {
+        "contract": plan.contract_name,
+        "rollout": rollout,
+        "verdict": plan.verdict,
+        "champion": plan.champion,
+        "challenger": plan.challenger,
+        "why": f"verdict {plan.verdict[:19]} is GO",
+    }
+
+
+def new_salt() -> str:
+    """Of one rollout alone, so that who is in the canary of one is no likelier in that of the next."""
+    return secrets.token_hex(16)
+
+
+def _refused(message: str, *, found: str, expected: str = "", next: str = "") -> ReleaseRefused:  # noqa: A002
+    return ReleaseRefused(message, found=found, expected=expected, next=next)
