@@ -4,11 +4,11 @@
     python -m benchmarks.serving.peers run --rounds 3 [--only ours,anchor,…] [--model FOLDER] [--workers 1]
 
 The model is 500 XGBoost trees of depth 6 over 30 numbers (model.py), asked for one row at a time. Every server is started anew in every
-round, in an order drawn anew; in a round each is first saturated (closed loop), which gives CPU of its whole process tree per request, then
-asked at a low fixed rate (open loop), which gives latencies. `ours` runs with a rollout under way: validation, sticky routing at 50 %, every
-request shadowed by a second model of 500 trees, the durable log, the judge and metrics. Peers run as their documentation shows, one worker,
-access logs off where a switch exists, XGBoost on one thread; `NAME+kernel` has gonogo's own predictor put into it: the framework alone. A
-ratio is taken within a round.
+round, in an order drawn anew; in a round each is first saturated (wrk, 32 connections), which gives CPU of its whole process tree per
+request, then asked at a low fixed rate (load.py, open loop), which gives latencies. `ours` runs with a rollout under way: validation,
+sticky routing at 50 %, every request shadowed by a second model of 500 trees, the durable log, the judge and metrics. Peers run as their
+documentation shows, one worker, access logs off where a switch exists, XGBoost on one thread; `NAME+kernel` has gonogo's own predictor put
+into it: the framework alone. A ratio is taken within a round. Needs wrk (Debian: apt-get install wrk).
 """
 
 from __future__ import annotations
@@ -137,11 +137,20 @@ for _name in ("fastapi", "litserve", "bentoml", "kserve", "ray"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Saturated:
+    """What was answered when it was asked as fast as it answered."""
+
+    answered: int
+    failed: int
+    per_second: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Round:
     """What one server took in one round."""
 
     cpu_us: float  # of the whole tree, per answered request at saturation
-    saturated: Seen
+    saturated: Saturated
     steady: Seen
     start_s: float
     pss_mb: float
@@ -171,13 +180,13 @@ def measure(name: str, asked: argparse.Namespace) -> Round:
         start_s = _first_answer(tree, url, bodies.read_bytes().split(b"\n", 1)[0], log)
         if name == "ours":
             release(asked.model, url, bodies)
-        _client(url, bodies, "--closed", "8", "--seconds", "1.5")  # warm
+        _saturate(url, bodies, 2.0)  # warm
         time.sleep(0.5)
         before, began = tree.cpu_s(), time.perf_counter()
         time.sleep(2.0)
         idle = (tree.cpu_s() - before) / (time.perf_counter() - began)
         before = tree.cpu_s()
-        saturated = _client(url, bodies, "--closed", "32", "--seconds", str(asked.seconds))
+        saturated = _saturate(url, bodies, asked.seconds)
         time.sleep(0.3)  # the shadow and the log catch up: their work belongs to these requests
         cpu_us = (tree.cpu_s() - before) / max(1, saturated.answered) * 1e6
         pss = tree.pss_mb()
@@ -218,6 +227,15 @@ def _client(url: str, bodies: Path, *options: str, realtime: Tree | None = None)
     if done.returncode:
         raise RuntimeError(done.stderr)
     return Seen(**json.loads(done.stdout))
+
+
+def _saturate(url: str, bodies: Path, seconds: float) -> Saturated:
+    """As fast as it answers, 32 connections: by wrk, whose own work is hardly seen beside the server's."""
+    lua = str(Path(__file__).parent / "post.lua")
+    command = ["wrk", "-t1", "-c32", f"-d{max(1, round(seconds))}s", "--timeout", "10s", "-s", lua, url]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "BODIES": str(bodies)})
+    said = json.loads(done.stdout.splitlines()[-1])
+    return Saturated(answered=said["answered"], failed=said["refused"] + said["broken"], per_second=said["answered"] / said["us"] * 1e6)
 
 
 def _schedule(tree: Tree, policy: str, priority: str) -> None:

@@ -20,11 +20,9 @@ def folder() -> Path:
 
 
 def gonogo_scorer() -> Predict:
-    from gonogo.families.registry import find
+    from gonogo.families.tabular.scorer import open_scorer
 
-    make = find("tabular").scorer
-    assert make is not None
-    scorer = make(folder())
+    scorer = open_scorer(folder())
     assert scorer is not None
     score = scorer.score
     for _ in range(50):
