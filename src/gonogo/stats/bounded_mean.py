@@ -112,9 +112,17 @@ class BoundedMean:
         """The means that are not refuted: holds the true one at all times at once with a probability of at least 1 − alpha."""
         if self.n == 0:
             return self.low, self.high
-        mean, reach = float(self._sums[1]) / self.n, _reach(float(self._sums[2]), math.log(2 / alpha)) / self.n
-        span = self.high - self.low
-        return self.low + span * max(mean - reach, 0.0), self.low + span * min(mean + reach, 1.0)
+        _, low, high = mean_interval(self.n, float(self._sums[1]), float(self._sums[2]), self.low, self.high, alpha=alpha)
+        return low, high
+
+
+def mean_interval(n: int, total: float, square: float, low: float, high: float, *, alpha: float) -> tuple[float, float, float]:
+    """The mean and its anytime-valid ends from what `BoundedMean` sums up, for those who keep the sums themselves.
+
+    total: Σ of the n values as shares of the range from low to high; square: Σ (share − mean of those before it, begun at ½ of one)².
+    """
+    mean, reach, span = total / n, _reach(square, math.log(2 / alpha)) / n, high - low
+    return low + span * mean, low + span * max(mean - reach, 0.0), low + span * min(mean + reach, 1.0)
 
 
 # Of the interval alone: its ends are wanted tight at 50 values and at 10 million.
