@@ -168,11 +168,9 @@ class Tokens:
         return Bearer(subject=str(claims[self.provider.who_claim])[:200], scopes=scopes)
 
     async def _key(self, kid: str) -> PyJWK:
-        now = time.monotonic()
-        held = self._held
-        if now - held.said_s > _FRESH_S or (kid not in held.keys and now - held.asked_s > _AGAIN_S):
-            async with self._asking:  # one asks, the others wait for what it hears
-                if self._held.asked_s <= now:
+        if self._is_due(kid):
+            async with self._asking:
+                if self._is_due(kid):  # whoever waited here hears what the first one was told
                     await self._ask()
         held = self._held
         if time.monotonic() - held.said_s > _STALE_S:
@@ -189,14 +187,21 @@ class Tokens:
             return next(iter(held.keys.values()))
         raise _refused("its key is not one of the provider's", kid[:60] or "no key id")
 
+    def _is_due(self, kid: str) -> bool:
+        """Whether the provider is asked for its keys again: they are old, or lack this one, and it was not asked just now."""
+        now = time.monotonic()
+        held = self._held
+        return (now - held.said_s > _FRESH_S or kid not in held.keys) and now - held.asked_s > _AGAIN_S
+
     async def _ask(self) -> None:
-        self._held.asked_s = time.monotonic()
         try:
             keys = _keys_of(await asyncio.to_thread(_read_jwks, self.provider.jwks))
         except (OSError, ValueError, SourceUnreadable) as error:
             self._held.problem = f"{type(error).__name__}: {error}"[:200]
+            self._held.asked_s = time.monotonic()  # now, not before: until then whoever comes waits for the answer
             return
-        self._held = _Held(keys=keys, asked_s=self._held.asked_s, said_s=time.monotonic(), problem="")
+        now = time.monotonic()
+        self._held = _Held(keys=keys, asked_s=now, said_s=now, problem="")
 
 
 def _keys_of(data: bytes) -> dict[str, PyJWK]:
