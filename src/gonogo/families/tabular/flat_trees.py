@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gonogo.types.evidence import Array, IntArray
 
 _WIDEST = (2**16 - 2) // 2  # columns, each of which stands twice in a row of which 16 bits name a place
-_PER_TREE = ("left_children", "right_children", "default_left", "split_indices", "split_conditions", "split_type")
+_WHOLE = ("left_children", "right_children", "default_left", "split_indices", "split_type")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +80,7 @@ def read_nodes(data: bytes, *, n_columns: int) -> Nodes | None:
     """The trees that XGBoost saved as UBJ; None where their kind is not known exactly. Raises ArtifactRefused for a broken file."""
     try:
         return _nodes(read_ubjson(data)["learner"], n_columns)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ArtifactRefused(
             "these trees cannot be read", found=f"{type(error).__name__}: {error}", expected="what XGBoost saves"
         ) from error
@@ -99,8 +99,11 @@ def _nodes(learner: Any, n_columns: int) -> Nodes | None:
     ):
         return None
     sizes = np.array([len(tree["left_children"]) for tree in trees])
+    if not sizes.all():
+        return None
     roots = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    left, right, default_left, column, value, kind = (np.concatenate([tree[name] for tree in trees]) for name in _PER_TREE)
+    left, right, default_left, column, kind = (_joined(trees, name, sizes, "iu") for name in _WHOLE)
+    value = _joined(trees, "split_conditions", sizes, "f")
     first = np.repeat(roots, sizes)
     is_leaf = left == -1
     nodes = Nodes(
@@ -116,6 +119,14 @@ def _nodes(learner: Any, n_columns: int) -> Nodes | None:
     pairs = is_leaf | (right == left + 1)
     known = pairs.all() and not kind[~is_leaf].any() and np.isfinite(nodes.value).all() and math.isfinite(nodes.base)
     return nodes if known and _is_forest(nodes, sizes) else None
+
+
+def _joined(trees: list[Any], name: str, sizes: IntArray, kinds: str) -> NDArray[Any]:
+    """One value of every node. Raises ValueError where a tree holds another number or another kind of them, by their letters."""
+    arrays = [tree[name] for tree in trees]
+    if any(len(array) != size or array.dtype.kind not in kinds for array, size in zip(arrays, sizes.tolist(), strict=True)):
+        raise ValueError(f"{name} is not one number a node")
+    return np.concatenate(arrays)
 
 
 def _is_forest(nodes: Nodes, sizes: IntArray) -> bool:
