@@ -32,7 +32,10 @@ class RelativeRisk:
     `highest_safe` ≥ log(1/α). Each errs with a probability of at most α however often it is read.
 
     Holds where each counted event's arm was drawn with the chance that is given for it, independently of the others. Requests of one unit
-    that stays on its arm are not: count at most one event a unit. An event whose share is 0 or 1 says nothing and is passed over.
+    that stays on its arm are not: count at most one event a unit. For harm that is its first, whichever request it fell on. A certificate
+    needs more: once many units have had an event, those that are left on the worse arm are the better ones, and first events make the
+    ratio look smaller than it is. Count for it only events on a unit's first request. An event whose share is 0 or 1 says nothing and is
+    passed over.
 
     Source: mixture of likelihood ratios over the ratio of rates; Lindon & Malek (2022), NeurIPS; Howard et al. (2021).
 
