@@ -1,0 +1,744 @@
+"""How is the judge moved on by one line of traffic?
+
+Compiled loops over the state of one stage; `judge.py` lays it out and reads it. Lines are taken one by one in the order of the judge's log,
+so the same lines in any blocks leave the same bits. The sequences themselves are those of `stats/kernels_sequential.py`.
+
+Units. `keys` (cap,) uint64 is an open-addressed table of units, 0 for a free place; `marks` (cap, n) holds beside each unit in which slices
+it has been counted: bit 0 is all traffic, bit i + 1 the plan's i-th slice. Its columns, where arms answer side by side: 0 the unit's first
+request in the stage was taken; then one for each kind of event, its first was taken; then one for each loss. Where every request is
+answered by one arm and shown to the other: 0 the first pair was taken; 1 what the live answer was that waits for its other half; 2 the
+first live answer was taken; then two for each kind of event, the first pair that differs and the first with the event at all; then the
+losses.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from gonogo.stats.kernels_sequential import bet, flip
+from gonogo.stats.sample_ratio import STRENGTH
+
+SIDE_BY_SIDE, SHADOWED, LIVE = 0, 1, 2  # both arms answer | the challenger is the shadow | the champion is
+COUNT, LATENCY, DISTRIBUTION, LOSS = 0, 1, 2, 3
+ERRORS, FALLBACKS, SLOW = 0, 1, 2  # kinds of events
+RING = 512  # answers of all traffic by which an outage is seen
+BLOCK = 1024  # answers of which the calmest is what an outage is measured against
+RECENT = 256  # requests of the challenger by which a rate "now" is taken
+REFERENCE = 200  # units of the champion whose answers say what is slow, and where bins of scores lie
+BINS = 5
+NS = 1_000_000_000
+
+# Places in `n`, whole numbers.
+(TAKEN, FOREIGN, STRAY, LIVE_ANSWERS, RING_AT, RING_N, RING_BAD, BLOCK_N, BLOCK_BAD, OUTAGE, OUTAGES, ANCHORED, ANCHOR) = range(13)
+(BAKED, ELAPSED, QUIET, HEARD, UNITS_0, UNITS_1, KEYS, SCORES_N, TIMES_N, BINS_N, CHALLENGED, UNTIMED, DEALT_0, DEALT_1) = range(13, 27)
+N_WHOLE = 27
+# Places in `x`, real numbers.
+(CALM, RATIO_E, RATIO_HIGHEST, LOST, DEALT_SHARE) = range(5)
+N_REAL = 5
+
+_PENDING = np.uint64(1)
+_BIN_AT = np.uint64(20)
+_NO_BIN = 7
+
+
+# Kinds of capital, and the bets that they are laid on.
+(BEFORE, AFTER, RATIO, RATED) = range(4)
+(HIGHER, LOWER, FAR, STAKES) = range(4)
+MOST_BETS = 16
+(TRIALS, HITS, EVENTS) = range(3)
+
+# What the stage is judged by.
+RULES = np.dtype(
+    [
+        ("mode", "<i8"),
+        ("share", "<f8"),
+        ("moves", "<i8"),  # 1: a policy moves the share within the stage
+        ("epoch", "<i8"),
+        ("first_epoch", "<i8"),
+        ("vouch_ns", "<i8"),  # so much bake time one answer of the challenger vouches for
+        ("watched", "<u8"),  # bits of `marks` that any watch looks at
+        ("reserve", "<f8"),
+        ("patience", "<f8"),
+    ]
+)
+# What each watch that is judged in the stage asks.
+WATCH = np.dtype(
+    [
+        ("kind", "<i8"),
+        ("event", "<i8"),  # index of its kind of event; -1
+        ("bit", "<u8"),  # of `marks`
+        ("loss", "<i8"),  # index of its loss; -1
+        ("lane", "<i8"),  # its first sequence; a distribution has BINS of them, any other watch one
+        ("margin", "<f8"),  # ratio that is tolerated, at least 1
+        ("by_ratio", "<i8"),  # 1: it may be certified by ratio
+        ("rate", "<f8"),  # that is harmless whatever the ratio; NaN for none
+        ("low", "<f8"),  # of a loss
+        ("high", "<f8"),
+        ("worse", "<f8"),  # how much worse the mean of a loss may be
+        ("harm_at", "<f8"),  # log of 1 / alpha
+        ("ratio_at", "<f8"),
+        ("rate_at", "<f8"),
+    ]
+)
+EVENT = np.dtype(
+    [
+        ("sort", "<i8"),  # ERRORS | FALLBACKS | SLOW
+        ("quantile", "<f8"),  # of a latency that is compared with the champion's own; NaN where its limit is given
+        ("limit", "<f8"),  # µs above which an answer is slow; NaN until it is known
+    ]
+)
+# Where each watch stands.
+TALLY = np.dtype(
+    [
+        ("certified", "<i8"),  # 1: in this stage
+        ("failed", "<i8"),
+        ("harm", "<f8"),  # log of the evidence
+        ("highest", "<f8"),  # … at its highest
+        ("safe", "<f8"),
+        ("rows", "<i8"),  # requests of the challenger
+        ("row_hits", "<i8"),  # … with the event
+        ("recent_at", "<i8"),
+        ("recent_n", "<i8"),
+        ("recent_hits", "<i8"),
+        ("total", "<f8"),  # of differences of losses, as shares of their range
+        ("square", "<f8"),
+        ("cut", "<i8"),
+    ]
+)
+
+
+class Rules(NamedTuple):
+    """What the stage is judged by."""
+
+    c: Any  # (1,) RULES
+    w: Any  # (w,) WATCH
+    bets: Any  # (4, 2, MOST_BETS) float64: what is bet on, and the part of the capital that is laid on it
+
+
+class State(NamedTuple):
+    """What has been seen of the stage. w: watches that are judged in it; e: kinds of events; l: the plan's losses; k: sequences."""
+
+    n: Any  # (N_WHOLE,) int64
+    x: Any  # (N_REAL,) float64
+    e: Any  # (e,) EVENT
+    t: Any  # (w,) TALLY
+    counts: Any  # (w, 3, 2) int64: units whose first request was taken, those of them with the event, units with an event; by arm
+    recent: Any  # (w, RECENT) uint8
+    ring: Any  # (RING,) uint8
+    first: Any  # (2, REFERENCE): the champion's first scores and latencies
+    cuts: Any  # (BINS - 1,)
+    measured: Any  # (l, 4) int64: rows, rows that could not be compared, exact zeros of the champion, of the challenger
+    capital: Any  # (k, 4, MOST_BETS) against "no harm", "within the margin", "at the margin", "at the rate"
+    at: Any  # (k, 4, 5) its state, see `stats.kernels_sequential`
+    bin_hits: Any  # (k, 2) int64
+
+
+@njit(cache=True, nogil=True)
+def judge(lines, begin, r, s, keys, marks):  # type: ignore[no-untyped-def]
+    """Take lines (n,) of OBSERVATION from `begin`. Gives the place of the first that was not taken: n, or where the table must grow."""
+    most = keys.size * 6 // 10
+    for i in range(begin, lines.size):
+        if s.n[KEYS] >= most:
+            return i
+        s.n[TAKEN] += 1
+        kind = lines[i].kind
+        if kind == 4:
+            _tick(lines[i].at_ns, r, s)
+        elif kind == 6:
+            s.n[ANCHORED] = 1
+            s.n[ANCHOR] = lines[i].at_ns
+        elif kind == 5:
+            value = lines[i].value
+            s.x[LOST] += value if value > 0.0 else 1.0
+        elif kind == 3:
+            _loss(lines[i], r, s, keys, marks)
+        elif kind == 1 or kind == 2:
+            epoch = lines[i].epoch
+            if epoch == r.c[0].epoch or (r.c[0].moves == 1 and epoch > r.c[0].epoch):
+                if r.c[0].mode == SIDE_BY_SIDE:
+                    if kind == 1:
+                        _side_by_side(lines[i], r, s, keys, marks)
+                elif kind == 1:
+                    _live(lines[i], r, s, keys, marks)
+                else:
+                    _other_half(lines[i], r, s, keys, marks)
+            else:
+                s.n[FOREIGN] += 1
+    return lines.size
+
+
+@njit(cache=True, nogil=True)
+def place(unit, keys, s):  # type: ignore[no-untyped-def]
+    """Where the unit is kept, entered if it is new. The hash is the unit: it is one already."""
+    mask = np.uint64(keys.size - 1)
+    at = unit & mask
+    while keys[at] != np.uint64(0) and keys[at] != unit:
+        at = (at + np.uint64(1)) & mask
+    if keys[at] == np.uint64(0):
+        keys[at] = unit
+        s.n[KEYS] += 1
+    return at
+
+
+@njit(cache=True, nogil=True)
+def moved(keys, marks, new_keys, new_marks):  # type: ignore[no-untyped-def]
+    """Move all units into a larger table."""
+    mask = np.uint64(new_keys.size - 1)
+    for i in range(keys.size):
+        if keys[i] != np.uint64(0):
+            at = keys[i] & mask
+            while new_keys[at] != np.uint64(0):
+                at = (at + np.uint64(1)) & mask
+            new_keys[at] = keys[i]
+            for j in range(marks.shape[1]):
+                new_marks[at, j] = marks[i, j]
+
+
+# ── time ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@njit(cache=True, nogil=True)
+def _tick(at_ns, r, s):  # type: ignore[no-untyped-def]
+    """Time passed. It bakes only as far as answers of the challenger vouch for it, so neither silence nor a leap of the clock bakes."""
+    if s.n[ANCHORED] == 1 and at_ns > s.n[ANCHOR]:
+        passed = at_ns - s.n[ANCHOR]
+        s.n[ELAPSED] += passed
+        if s.n[HEARD] == 1:
+            s.n[BAKED] += min(passed, max(r.c[0].vouch_ns - s.n[QUIET], 0))
+        s.n[QUIET] += passed
+    s.n[ANCHORED] = 1
+    s.n[ANCHOR] = at_ns
+
+
+@njit(cache=True, nogil=True)
+def _heard(s):  # type: ignore[no-untyped-def]
+    s.n[HEARD] = 1
+    s.n[QUIET] = 0
+
+
+@njit(cache=True, nogil=True)
+def _flip(hit, chance, lane, which, r, s):  # type: ignore[no-untyped-def]
+    """One coin, 1 or 0, for one of a lane's sequences. Only against harm does some capital wait."""
+    on = max(which - 1, 0)  # BEFORE and AFTER lay on HIGHER, RATIO on LOWER, RATED on FAR
+    reserve = r.c[0].reserve if on == HIGHER else 0.0
+    flip(hit == 1, chance, r.bets[on, 0], r.bets[on, 1], reserve, r.c[0].patience, s.capital[lane, which], s.at[lane, which])
+
+
+@njit(cache=True, nogil=True)
+def _bet(gain, lane, which, r, s):  # type: ignore[no-untyped-def]
+    """One value for one of a lane's sequences."""
+    reserve = r.c[0].reserve if which != RATIO else 0.0
+    bet(gain, r.bets[STAKES, 0], r.bets[STAKES, 1], reserve, r.c[0].patience, s.capital[lane, which], s.at[lane, which])
+
+
+# ── what an answer says ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@njit(cache=True, nogil=True)
+def _is_hit(e, status, latency, paired, r, s):  # type: ignore[no-untyped-def]
+    """Is it an event of that kind? 1, 0, or -1 where that cannot be said.
+
+    In pairs a late answer is none: a shadow has no caller who waits for it.
+    """
+    sort = s.e[e].sort
+    if sort == SLOW:
+        if math.isnan(s.e[e].limit) or latency == 0:
+            return -1
+        # An error may be quick; it is slow all the same, for the model's own answer never came.
+        return 1 if (latency > s.e[e].limit or status >= 2) else 0
+    if paired == 1 and status == 3:
+        return 0
+    if sort == ERRORS:
+        return 1 if status >= 2 else 0
+    return 1 if status != 0 else 0
+
+
+@njit(cache=True, nogil=True)
+def _bin(score, status, s):  # type: ignore[no-untyped-def]
+    """The bin of a score; what is no number lies in the last. -1 before there are bins, and for what the model did not say itself."""
+    if s.n[BINS_N] < 2 or status != 0:
+        return -1
+    if not math.isfinite(score):
+        return s.n[BINS_N] - 1
+    at = 0
+    while at < s.n[BINS_N] - 1 and score > s.cuts[at]:
+        at += 1
+    return at
+
+
+@njit(cache=True, nogil=True)
+def _refer(score, latency, status, r, s):  # type: ignore[no-untyped-def]
+    """One more answer of the champion by which "slow" and the bins are fixed, once there are enough of them."""
+    if s.n[SCORES_N] < REFERENCE and status == 0 and math.isfinite(score):
+        _keep_sorted(score, s.first[0], s.n[SCORES_N])
+        s.n[SCORES_N] += 1
+        if s.n[SCORES_N] == REFERENCE:
+            found = 0
+            for j in range(1, BINS):
+                cut = s.first[0, REFERENCE * j // BINS - 1]
+                if cut < s.first[0, REFERENCE - 1] and (found == 0 or cut > s.cuts[found - 1]):
+                    s.cuts[found] = cut
+                    found += 1
+            s.n[BINS_N] = found + 1
+    if s.n[TIMES_N] < REFERENCE and latency > 0:
+        _keep_sorted(float(latency), s.first[1], s.n[TIMES_N])
+        s.n[TIMES_N] += 1
+        if s.n[TIMES_N] == REFERENCE:
+            for e in range(s.e.size):
+                if s.e[e].sort == SLOW and math.isnan(s.e[e].limit) and not math.isnan(s.e[e].quantile):
+                    s.e[e].limit = s.first[1, np.int64(math.ceil(s.e[e].quantile * REFERENCE)) - 1]
+
+
+@njit(cache=True, nogil=True)
+def _keep_sorted(value, kept, n):  # type: ignore[no-untyped-def]
+    while n > 0 and kept[n - 1] > value:
+        kept[n] = kept[n - 1]
+        n -= 1
+    kept[n] = value
+
+
+@njit(cache=True, nogil=True)
+def _outage(status, s):  # type: ignore[no-untyped-def]
+    """Do the answers that callers get fail far more than in the calmest block of this stage, or every second time?"""
+    bad = 1 if status >= 2 else 0
+    at = s.n[RING_AT]
+    if s.n[RING_N] == RING:
+        s.n[RING_BAD] -= s.ring[at]
+    else:
+        s.n[RING_N] += 1
+    s.ring[at] = bad
+    s.n[RING_BAD] += bad
+    s.n[RING_AT] = (at + 1) % RING
+    s.n[BLOCK_N] += 1
+    s.n[BLOCK_BAD] += bad
+    if s.n[BLOCK_N] == BLOCK:
+        share = s.n[BLOCK_BAD] / BLOCK
+        if s.x[CALM] < 0.0 or share < s.x[CALM]:
+            s.x[CALM] = share
+        s.n[BLOCK_N] = 0
+        s.n[BLOCK_BAD] = 0
+    now = s.n[RING_BAD] / s.n[RING_N]
+    calm = s.x[CALM]
+    out = (s.n[RING_N] >= 64 and now > 0.5) or (calm >= 0.0 and s.n[RING_N] == RING and now > max(0.1, 5.0 * calm))
+    if out and s.n[OUTAGE] == 0:
+        s.n[OUTAGES] += 1
+    s.n[OUTAGE] = 1 if out else 0
+
+
+@njit(cache=True, nogil=True)
+def _dealt(arm, share, s):  # type: ignore[no-untyped-def]
+    """One new unit and its arm, for the sample ratio: `stats.sample_ratio`, each share judged for itself."""
+    if share != s.x[DEALT_SHARE]:
+        s.x[DEALT_SHARE] = share
+        s.n[DEALT_0] = 0
+        s.n[DEALT_1] = 0
+    seen = s.n[DEALT_1] if arm == 1 else s.n[DEALT_0]
+    chance = share if arm == 1 else 1.0 - share
+    s.x[RATIO_E] += math.log((STRENGTH * chance + seen) / (STRENGTH + s.n[DEALT_0] + s.n[DEALT_1]) / chance)
+    s.x[RATIO_HIGHEST] = max(s.x[RATIO_HIGHEST], s.x[RATIO_E])
+    if arm == 1:
+        s.n[DEALT_1] += 1
+    else:
+        s.n[DEALT_0] += 1
+
+
+# ── both arms answer, each its own units ────────────────────────────────────────────────────────────────────────────────────
+
+
+@njit(cache=True, nogil=True)
+def _side_by_side(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
+    share = float(line.share) if r.c[0].moves == 1 else r.c[0].share
+    if not 0.0 < line.share < 1.0 or (r.c[0].moves == 0 and abs(line.share - r.c[0].share) > 1e-6) or line.unit == np.uint64(0):
+        return  # nobody watched, or nobody's request: the arm was not drawn
+    arm, status, latency = np.int64(line.arm), np.int64(line.status), np.int64(line.latency_us)
+    s.n[LIVE_ANSWERS] += 1
+    if arm == 1:
+        _heard(s)
+        s.n[CHALLENGED] += 1
+        s.n[UNTIMED] += 1 if latency == 0 else 0
+    else:
+        _outage(status, s)
+    at = place(line.unit, keys, s)
+    mask = ((line.slices << np.uint64(1)) | np.uint64(1)) & r.c[0].watched
+    new = mask & ~np.uint64(marks[at, 0])
+    if new & np.uint64(1):
+        if arm == 1:
+            s.n[UNITS_1] += 1
+        else:
+            s.n[UNITS_0] += 1
+        _dealt(arm, share, s)
+    marks[at, 0] = np.uint64(marks[at, 0]) | mask
+    if s.n[OUTAGE] == 1:
+        new = np.uint64(0)  # errors that both arms share would certify a challenger by their sheer number
+    if r.w.size:
+        _events_side_by_side(arm, status, latency, share, mask, new, at, r, s, marks)
+        if new:
+            _bins_side_by_side(arm, _bin(line.score, status, s), share, new, r, s)
+    if arm == 0 and (new & np.uint64(1)):
+        _refer(line.score, latency, status, r, s)
+
+
+@njit(cache=True, nogil=True)
+def _events_side_by_side(arm, status, latency, share, mask, new, at, r, s, marks):  # type: ignore[no-untyped-def]
+    for e in range(s.e.size):
+        hit = _is_hit(e, status, latency, 0, r, s)
+        if hit < 0:
+            continue
+        fresh = np.uint64(0)
+        if hit == 1:
+            fresh = mask & ~np.uint64(marks[at, 1 + e])
+            marks[at, 1 + e] = np.uint64(marks[at, 1 + e]) | mask
+        for w in range(r.w.size):
+            if r.w[w].event != e or not mask & r.w[w].bit:
+                continue
+            touched = False
+            if arm == 1:
+                _row(w, hit, s)
+            if new & r.w[w].bit:
+                touched = True
+                _trial(w, arm, hit, share, r, s)
+            if fresh & r.w[w].bit:
+                touched = True
+                s.counts[w, EVENTS, arm] += 1
+                _harm(w, arm, share, r, s)
+            if touched or (arm == 1 and s.t[w].highest >= r.w[w].harm_at):
+                _settle(w, r, s)
+
+
+@njit(cache=True, nogil=True)
+def _trial(w, arm, hit, share, r, s):  # type: ignore[no-untyped-def]
+    """A unit's first request: what certificates are made of."""
+    lane = r.w[w].lane
+    s.counts[w, TRIALS, arm] += 1
+    s.counts[w, HITS, arm] += hit
+    if hit == 1:
+        chance = share * r.w[w].margin / (share * r.w[w].margin + 1.0 - share)
+        _flip(arm, chance, lane, RATIO, r, s)
+    if arm == 1 and not math.isnan(r.w[w].rate):
+        _flip(hit, r.w[w].rate, lane, RATED, r, s)
+
+
+@njit(cache=True, nogil=True)
+def _harm(w, arm, share, r, s):  # type: ignore[no-untyped-def]
+    """A unit's first event: whose is it? Until the stage has certified the watch, against "no harm"; then against "within the margin"."""
+    lane = r.w[w].lane
+    if s.t[w].certified == 1:
+        chance = share * r.w[w].margin / (share * r.w[w].margin + 1.0 - share)
+        _flip(arm, chance, lane, AFTER, r, s)
+    else:
+        _flip(arm, share, lane, BEFORE, r, s)
+
+
+@njit(cache=True, nogil=True)
+def _row(w, hit, s):  # type: ignore[no-untyped-def]
+    """Any request of the challenger: the rate as it is, and as it is now."""
+    s.t[w].rows += 1
+    s.t[w].row_hits += hit
+    at = s.t[w].recent_at
+    if s.t[w].recent_n == RECENT:
+        s.t[w].recent_hits -= s.recent[w, at]
+    else:
+        s.t[w].recent_n += 1
+    s.recent[w, at] = hit
+    s.t[w].recent_hits += hit
+    s.t[w].recent_at = (at + 1) % RECENT
+
+
+@njit(cache=True, nogil=True)
+def _bins_side_by_side(arm, found, share, new, r, s):  # type: ignore[no-untyped-def]
+    if found < 0:
+        return
+    for w in range(r.w.size):
+        if r.w[w].kind == DISTRIBUTION and new & r.w[w].bit:
+            s.counts[w, TRIALS, arm] += 1
+            _bin_trial(w, found, arm, share, 1, r, s)
+            _settle(w, r, s)
+
+
+@njit(cache=True, nogil=True)
+def _bin_trial(w, found, arm, share, rates, r, s):  # type: ignore[no-untyped-def]
+    """One answer that lies in that bin, on that arm."""
+    for b in range(s.n[BINS_N]):
+        lane = r.w[w].lane + b
+        if b == found:
+            s.bin_hits[lane, arm] += 1
+            chance = share * r.w[w].margin / (share * r.w[w].margin + 1.0 - share)
+            _flip(arm, chance, lane, BEFORE, r, s)
+            _flip(arm, chance, lane, RATIO, r, s)
+        if rates == 1 and arm == 1 and not math.isnan(r.w[w].rate):
+            _flip(np.int64(b == found), r.w[w].rate, lane, RATED, r, s)
+
+
+# ── one arm answers everybody, the other is asked the same ──────────────────────────────────────────────────────────────────
+
+
+@njit(cache=True, nogil=True)
+def _live(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
+    """An answer to a caller. It waits for what the other arm says to the same unit."""
+    live = 0 if r.c[0].mode == SHADOWED else 1
+    arm, status, latency = np.int64(line.arm), np.int64(line.status), np.int64(line.latency_us)
+    if line.unit == np.uint64(0):
+        return
+    if arm != live:
+        s.n[STRAY] += 1
+        return
+    s.n[LIVE_ANSWERS] += 1
+    _outage(status, s)
+    at = place(line.unit, keys, s)
+    mask = ((line.slices << np.uint64(1)) | np.uint64(1)) & r.c[0].watched
+    if live == 1:
+        _heard(s)
+        s.n[CHALLENGED] += 1
+        s.n[UNTIMED] += 1 if latency == 0 else 0
+        new = mask & ~np.uint64(marks[at, 2])
+        marks[at, 2] = np.uint64(marks[at, 2]) | mask
+        if new & np.uint64(1):
+            s.n[UNITS_1] += 1
+        if s.n[OUTAGE] == 0:
+            _quick_enough(status, latency, new, r, s)
+    elif not marks[at, 0] & np.uint64(1):
+        _refer(line.score, latency, status, r, s)
+    waiting = _PENDING
+    for e in range(s.e.size):
+        if s.e[e].sort != SLOW:
+            hit = _is_hit(e, status, latency, 1, r, s)
+            if hit == 1:
+                waiting |= np.uint64(1) << np.uint64(1 + e)
+            if live == 1:
+                _rows(e, hit, mask, r, s)
+    found = _bin(line.score, status, s)
+    waiting |= np.uint64(_NO_BIN if found < 0 else found) << _BIN_AT
+    marks[at, 1] = waiting
+
+
+@njit(cache=True, nogil=True)
+def _rows(e, hit, mask, r, s):  # type: ignore[no-untyped-def]
+    for w in range(r.w.size):
+        if r.w[w].event == e and mask & r.w[w].bit:
+            _row(w, hit, s)
+            if s.t[w].highest >= r.w[w].harm_at:
+                _settle(w, r, s)
+
+
+@njit(cache=True, nogil=True)
+def _quick_enough(status, latency, new, r, s):  # type: ignore[no-untyped-def]
+    """Of a limit in milliseconds no other arm is needed: the challenger's first answers to its units say whether they keep to it."""
+    for w in range(r.w.size):
+        if r.w[w].kind == LATENCY and new & r.w[w].bit and not math.isnan(r.w[w].rate):
+            hit = _is_hit(r.w[w].event, status, latency, 0, r, s)
+            if hit >= 0:
+                s.counts[w, TRIALS, 1] += 1
+                s.counts[w, HITS, 1] += hit
+                lane = r.w[w].lane
+                _flip(hit, r.w[w].rate, lane, RATED, r, s)
+                _settle(w, r, s)
+
+
+@njit(cache=True, nogil=True)
+def _other_half(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
+    """What the other arm said: with the live answer that waits for it, a pair."""
+    shadow = 1 if r.c[0].mode == SHADOWED else 0
+    if line.unit == np.uint64(0) or np.int64(line.arm) != shadow:
+        return
+    status = np.int64(line.status)
+    if shadow == 1:
+        _heard(s)
+        s.n[CHALLENGED] += 1
+    at = place(line.unit, keys, s)
+    mask = ((line.slices << np.uint64(1)) | np.uint64(1)) & r.c[0].watched
+    if shadow == 0 and not marks[at, 0] & np.uint64(1):
+        _refer(line.score, 0, status, r, s)
+    for e in range(s.e.size):
+        if s.e[e].sort != SLOW and shadow == 1:
+            _rows(e, _is_hit(e, status, 0, 1, r, s), mask, r, s)
+    waiting = np.uint64(marks[at, 1])
+    if not waiting & _PENDING:
+        return  # its live answer was counted already, or never seen
+    marks[at, 1] = np.uint64(0)
+    new = np.uint64(0)
+    if s.n[OUTAGE] == 0:
+        new = mask & ~np.uint64(marks[at, 0])
+        if new & np.uint64(1):
+            s.n[UNITS_0] += 1
+            if shadow == 1:
+                s.n[UNITS_1] += 1
+        marks[at, 0] = np.uint64(marks[at, 0]) | mask
+    for e in range(s.e.size):
+        if s.e[e].sort != SLOW:
+            live_hit = 1 if waiting & (np.uint64(1) << np.uint64(1 + e)) else 0
+            other_hit = _is_hit(e, status, 0, 1, r, s)
+            champion, challenger = (live_hit, other_hit) if shadow == 1 else (other_hit, live_hit)
+            _pair(e, champion, challenger, mask, new, at, r, s, marks)
+    if new:
+        live_bin, other_bin = np.int64((waiting >> _BIN_AT) & np.uint64(7)), _bin(line.score, status, s)
+        if live_bin != _NO_BIN and other_bin >= 0:
+            champion, challenger = (live_bin, other_bin) if shadow == 1 else (other_bin, live_bin)
+            _pair_of_bins(champion, challenger, new, r, s)
+
+
+@njit(cache=True, nogil=True)
+def _pair(e, champion, challenger, mask, new, at, r, s, marks):  # type: ignore[no-untyped-def]
+    """Both arms on one request. An event that both have cannot tell them apart; one that differs falls on each with the same chance."""
+    column = 3 + 2 * e
+    differs = any_at_all = np.uint64(0)
+    if champion != challenger:
+        differs = mask & ~np.uint64(marks[at, column])
+        marks[at, column] = np.uint64(marks[at, column]) | mask
+    if champion + challenger > 0:
+        any_at_all = mask & ~np.uint64(marks[at, column + 1])
+        marks[at, column + 1] = np.uint64(marks[at, column + 1]) | mask
+    for w in range(r.w.size):
+        if r.w[w].event != e or not mask & r.w[w].bit:
+            continue
+        touched = False
+        if new & r.w[w].bit:
+            touched = True
+            # The challenger's first: between two halves of a pair the capital may then only be lower than after it.
+            _trial(w, 1, challenger, 0.5, r, s)
+            _trial(w, 0, champion, 0.5, r, s)
+        if s.t[w].certified == 1:
+            if any_at_all & r.w[w].bit:
+                touched = True
+                if champion == 1:
+                    _harm(w, 0, 0.5, r, s)
+                if challenger == 1:
+                    _harm(w, 1, 0.5, r, s)
+        elif differs & r.w[w].bit:
+            touched = True
+            _harm(w, challenger, 0.5, r, s)
+        if differs & r.w[w].bit:
+            s.counts[w, EVENTS, challenger] += 1
+        if touched:
+            _settle(w, r, s)
+
+
+@njit(cache=True, nogil=True)
+def _pair_of_bins(champion, challenger, new, r, s):  # type: ignore[no-untyped-def]
+    for w in range(r.w.size):
+        if r.w[w].kind == DISTRIBUTION and new & r.w[w].bit:
+            s.counts[w, TRIALS, 0] += 1
+            s.counts[w, TRIALS, 1] += 1
+            lane = r.w[w].lane
+            if champion == challenger:
+                lane += champion
+                chance = r.w[w].margin / (r.w[w].margin + 1.0)
+                s.bin_hits[lane, 0] += 1
+                s.bin_hits[lane, 1] += 1
+                # Lower first, higher last, on both sides: no capital is ever read between two halves of a pair at more than it has after.
+                _flip(0, chance, lane, BEFORE, r, s)
+                _flip(1, chance, lane, BEFORE, r, s)
+                _flip(1, chance, lane, RATIO, r, s)
+                _flip(0, chance, lane, RATIO, r, s)
+                if not math.isnan(r.w[w].rate):
+                    for b in range(s.n[BINS_N]):
+                        its = r.w[w].lane + b
+                        _flip(np.int64(b == challenger), r.w[w].rate, its, RATED, r, s)
+            else:
+                _bin_trial(w, challenger, 1, 0.5, 1, r, s)
+                _bin_trial(w, champion, 0, 0.5, 0, r, s)
+            _settle(w, r, s)
+
+
+# ── what came true ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@njit(cache=True, nogil=True)
+def _loss(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
+    """A matured outcome: both arms' losses on one row, of any stage of this rollout, for both were asked in all of them."""
+    which = np.int64(line.watch)
+    if line.unit == np.uint64(0) or which >= s.measured.shape[0]:
+        return
+    if line.epoch < r.c[0].first_epoch or (line.epoch > r.c[0].epoch and r.c[0].moves == 0):
+        s.n[FOREIGN] += 1
+        return
+    s.measured[which, 0] += 1
+    challenger, champion = (line.value, line.other) if np.int64(line.arm) == 1 else (line.other, line.value)
+    if not (math.isfinite(challenger) and math.isfinite(champion)):
+        s.measured[which, 1] += 1
+        return
+    s.measured[which, 2] += 1 if champion == 0.0 else 0
+    s.measured[which, 3] += 1 if challenger == 0.0 else 0
+    at = place(line.unit, keys, s)
+    mask = ((line.slices << np.uint64(1)) | np.uint64(1)) & r.c[0].watched
+    column = marks.shape[1] - s.measured.shape[0] + which
+    new = mask & ~np.uint64(marks[at, column])
+    marks[at, column] = np.uint64(marks[at, column]) | mask
+    for w in range(r.w.size):
+        if r.w[w].kind == LOSS and r.w[w].loss == which and new & r.w[w].bit:
+            _difference(w, challenger, champion, r, s)
+            _settle(w, r, s)
+
+
+@njit(cache=True, nogil=True)
+def _difference(w, challenger, champion, r, s):  # type: ignore[no-untyped-def]
+    ours = min(max(challenger, r.w[w].low), r.w[w].high)
+    theirs = min(max(champion, r.w[w].low), r.w[w].high)
+    reach, worse, lane = r.w[w].high - r.w[w].low, r.w[w].worse, r.w[w].lane
+    d = ours - theirs
+    if s.t[w].certified == 1:
+        gain = (d - worse) / (reach + worse)
+        _bet(gain, lane, AFTER, r, s)
+    else:
+        _bet(d / reach, lane, BEFORE, r, s)
+    _bet((worse - d) / (reach - worse), lane, RATIO, r, s)
+    share = (d + reach) / (2.0 * reach)
+    s.t[w].square += (share - (0.5 + s.t[w].total) / (1.0 + s.counts[w, TRIALS, 0])) ** 2
+    s.t[w].total += share
+    s.t[w].cut += 1 if (ours != challenger or theirs != champion) else 0
+    s.counts[w, TRIALS, 0] += 1
+    s.counts[w, TRIALS, 1] += 1
+
+
+# ── what it comes to ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@njit(cache=True, nogil=True)
+def _settle(w, r, s):  # type: ignore[no-untyped-def]
+    """Read the watch's sequences after a line that moved them."""
+    lane = r.w[w].lane
+    if r.w[w].kind == DISTRIBUTION:
+        bins = s.n[BINS_N]
+        top = -np.inf
+        for b in range(bins):
+            top = max(top, s.at[lane + b, BEFORE, 3])
+        total = 0.0
+        for b in range(bins):
+            total += math.exp(s.at[lane + b, BEFORE, 3] - top)
+        s.t[w].harm = top + math.log(total / bins)
+        sure = True
+        least = np.inf
+        for b in range(bins):
+            by_ratio = s.at[lane + b, RATIO, 4] if r.w[w].by_ratio == 1 else -np.inf
+            by_rate = s.at[lane + b, RATED, 4] if not math.isnan(r.w[w].rate) else -np.inf
+            sure = sure and (by_ratio >= r.w[w].ratio_at or by_rate >= r.w[w].rate_at)
+            least = min(least, max(by_ratio, by_rate))
+        s.t[w].safe = least
+        if sure:
+            s.t[w].certified = 1
+    else:
+        first, then = s.at[lane, BEFORE, 3], s.at[lane, AFTER, 3]
+        top = max(first, then)
+        s.t[w].harm = top + math.log((math.exp(first - top) + math.exp(then - top)) / 2.0)
+        by_ratio = s.at[lane, RATIO, 4] if r.w[w].by_ratio == 1 else -np.inf
+        by_rate = s.at[lane, RATED, 4] if not math.isnan(r.w[w].rate) else -np.inf
+        s.t[w].safe = max(by_ratio, by_rate)
+        if by_ratio >= r.w[w].ratio_at or by_rate >= r.w[w].rate_at:
+            s.t[w].certified = 1
+    s.t[w].highest = max(s.t[w].highest, s.t[w].harm)
+    if s.t[w].highest >= r.w[w].harm_at and _is_beyond_the_rate(w, r, s):
+        s.t[w].failed = 1
+
+
+@njit(cache=True, nogil=True)
+def _is_beyond_the_rate(w, r, s):  # type: ignore[no-untyped-def]
+    """Where a rate is harmless whatever the ratio, harm is called only where the challenger's is above it: over the stage, or lately."""
+    if math.isnan(r.w[w].rate) or r.w[w].kind == DISTRIBUTION:
+        return True
+    rate = r.w[w].rate
+    if s.t[w].rows == 0:
+        return False
+    return s.t[w].row_hits > rate * s.t[w].rows or s.t[w].recent_hits > rate * s.t[w].recent_n
