@@ -20,6 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gonogo.data import kernels as _kernels
+from gonogo.data.planning import SHIFTS as SHIFTS
+from gonogo.types.time import ALWAYS as ALWAYS
+from gonogo.types.time import NEVER as NEVER
 
 Ints: TypeAlias = NDArray[np.int64]
 Codes: TypeAlias = NDArray[np.int32]
@@ -27,9 +30,6 @@ Flags: TypeAlias = NDArray[np.uint8]
 
 kernels: Any = _kernels  # compiled functions have no types of their own
 
-ALWAYS = int(np.iinfo(np.int64).min)  # the event time and known-at time of timeless rows
-NEVER = int(np.iinfo(np.int64).max)  # not known, or never retracted
-SHIFTS = {"before": 0, "at": 1}  # microseconds by which both ends of every window lie later
 CACHE_LINE = 8  # numbers of 64 bits that memory moves at once
 ALL = -1  # the window without a lower end
 _NONE: Ints = np.empty(0, np.int64)

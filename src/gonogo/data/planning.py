@@ -26,6 +26,7 @@ SMALL_WHOLE = (*WHOLE[:7], "BOOLEAN")  # fit 64 bits with a sign
 FLOATING = ("FLOAT", "DOUBLE")
 AWARE = "TIMESTAMP WITH TIME ZONE"
 AWARE_NS = "TIMESTAMPTZ_NS"  # what is finer than a microsecond is cut off
+SHIFTS = {"before": 0, "at": 1}  # of a boundary: microseconds by which both ends of every window lie later
 MOST_DECIMALS = 15  # 10^15 and every smaller power are exact as float64
 _KINDS = {"number": Kind.NUMBER, "category": Kind.CATEGORY, "text": Kind.TEXT}
 

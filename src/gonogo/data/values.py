@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gonogo.data.asof import Flags, Ints
 from gonogo.data.buffers import words
 from gonogo.data.planning import Value
 from gonogo.types.errors import ScaleRefused
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from gonogo.data.asof import Flags, Ints
 
 LIMIT = 2**62  # held values and the sum of their absolute values stay below it
 

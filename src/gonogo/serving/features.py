@@ -15,8 +15,9 @@ from datetime import timedelta
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from gonogo.data.planning import AWARE, Plan, RequestFeature
-from gonogo.data.request import MOMENT, RequestRow
+from gonogo.data.planning import AWARE, AWARE_NS, WHOLE, Plan, RequestFeature
+from gonogo.data.request import MOMENT, RequestRow, is_moment_of
+from gonogo.data.sql import column_types, identifier
 from gonogo.types.errors import TimeRefused, UsageError
 from gonogo.types.package import Field, Package
 from gonogo.types.time import EPOCH, duration_us
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
 
 Row = tuple[Sequence[Any], str, "int | None"]  # values in the order of the inputs; what is stale, "" if nothing; decided_at in µs
 _TYPES = {"number": "DOUBLE", "integer": "BIGINT", "boolean": "BOOLEAN", "text": "VARCHAR", "time": AWARE}
+_TEXTS = ("VARCHAR", "TIMESTAMP", "DATE")
+_NATURAL = (*WHOLE, "BOOLEAN", "VARCHAR", AWARE)  # types whose values a request says as events hold them
 _KEPT = 100_000  # moments at which a source was heard from
-_ALWAYS = -(2**62)
 
 
 class Features:
@@ -53,13 +55,18 @@ class Features:
         self.plan = plan
         self.inputs = tuple(each.name for each in plan.inputs)
         self._lock = threading.Lock()
-        moment, types = _decided_at(decided_at, fields, plan)
-        self._request = RequestRow((*plan.requests, moment), types, self._connect)
         self._connection: DuckDBPyConnection | None = None
+        requests = sorted(plan.requests, key=lambda request: self.inputs.index(request.name))
+        self._odd_keys = tuple(
+            dict.fromkeys(part for stream in plan.streams for part in stream.by if plan.row_columns[part] not in _NATURAL)
+        )
+        keys = (RequestFeature(name=part, sql=identifier(part), held="any", columns=(part,)) for part in self._odd_keys)
+        moment, types = self._decided_at(decided_at, fields)
+        self._request = RequestRow((*requests, *keys, moment), types, self._connect)
         self._fresh_us = duration_us(freshness) if freshness and plan.streams else None
         self._heard = {source.name: Heard() for source in plan.sources if not source.timeless}
         self._online = self._open_online() if plan.streams else None
-        self._places = tuple(self.inputs.index(request.name) for request in plan.requests)
+        self._places = tuple(self.inputs.index(request.name) for request in requests)
         for source, events in (seeds or {}).items():
             self.seed(source, events)
 
@@ -75,8 +82,12 @@ class Features:
         pick = _picker([place[column] for column in self._request.columns])
         if self._online is None:
             return self._plain_reader(pick)
-        keys = tuple(_tuple_picker([place[part] for part in stream.by]) for stream in self.plan.streams)
-        return self._online_reader(pick, keys, self._online)
+        return self._online_reader(pick, place, self._online)
+
+    def warm(self) -> None:
+        """Open the engine now if it is ever needed, so that the first caller does not wait for it."""
+        if self._request.needs_engine:
+            self._connect().execute("SELECT 1").fetchall()
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -123,12 +134,13 @@ class Features:
         return read_alone if request.needs_engine else read
 
     def _online_reader(
-        self,
-        pick: Callable[[Sequence[Any]], Sequence[Any]],
-        keys: tuple[Callable[[Sequence[Any]], tuple[Any, ...]], ...],
-        online: OnlineState,
+        self, pick: Callable[[Sequence[Any]], Sequence[Any]], place: Mapping[str, int], online: OnlineState
     ) -> Callable[[Sequence[Any]], Row]:
         request, lock, places, empty = self._request, self._lock, self._places, [None] * len(self.inputs)
+        # A key is compared as the events hold it: a date that the request says as text is one in the engine's words, behind the question.
+        behind = {part: len(place) + i for i, part in enumerate(self._odd_keys)}
+        n_odd = len(behind)
+        keys = [_tuple_picker([behind.get(part, place[part]) for part in stream.by]) for stream in self.plan.streams]
 
         def read(question: Sequence[Any]) -> Row:
             with lock:
@@ -136,9 +148,11 @@ class Features:
                 decided = made.pop()
                 if decided is None:
                     raise TimeRefused("the row is decided at no moment", where="rows.decided_at", expected="a moment for every request")
-                row = empty.copy()
-                for place, value in zip(places, made, strict=True):
-                    row[place] = value
+                if n_odd:
+                    question = (*question, *made[-n_odd:])
+                row: list[Any] = empty.copy()
+                for at, value in zip(places, made, strict=False):
+                    row[at] = value
                 online.fill(row, [key(question) for key in keys], decided)
                 return row, self._stale(decided), decided
 
@@ -152,6 +166,36 @@ class Features:
             if newest is None or decided - newest > self._fresh_us:
                 return _silence(source, newest, decided)
         return ""
+
+    def _decided_at(self, sql: str, fields: Iterable[Field]) -> tuple[RequestFeature, dict[str, str]]:
+        """The moment of the decision as one more feature of the request, and the types of all columns that are read."""
+        said = _words(sql)
+        # A field whose name is there by chance, in a text or as a function, is read for nothing: no harm.
+        read = tuple(field for field in fields if _words(field.name) <= said)
+        moment = RequestFeature(name="decided_at", sql=sql, held=MOMENT, columns=tuple(field.name for field in read))
+        types = {**{field.name: _TYPES[field.type] for field in read}, **self.plan.row_columns}
+        if len(read) == 1 and is_moment_of(sql, read[0].name):
+            return moment, types
+        # What a request says as text may be a text, a day or a clock's time to the engine. The batch has seen that the moment is aware,
+        # and it is so for one reading alone.
+        open_ones = [field.name for field in read if field.type == "text" and field.name not in self.plan.row_columns]
+        for kind in _TEXTS if open_ones else ("VARCHAR",):
+            tried = {**types, **dict.fromkeys(open_ones, kind)}
+            if self._is_aware(sql, {name: tried[name] for name in moment.columns}):
+                return moment, tried
+        raise TimeRefused(
+            "decided_at is no aware moment of a request's fields", where="rows.decided_at", found=sql, expected=", ".join(moment.columns)
+        )
+
+    def _is_aware(self, sql: str, types: Mapping[str, str]) -> bool:
+        import duckdb
+
+        given = ", ".join(f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in types.items())
+        try:
+            kinds = column_types(self._connect(), f"SELECT (\n{sql}\n) AS moment FROM (SELECT {given or '0 AS nothing'})")
+        except duckdb.Error:
+            return False
+        return kinds["moment"] in (AWARE, AWARE_NS)
 
     def _connect(self) -> DuckDBPyConnection:
         if self._connection is None:
@@ -191,37 +235,15 @@ class Heard:
 
     def add_many(self, events: pa.Table) -> None:
         """Events as `data.expressions.read_events` shapes them."""
-        import numpy as np
-        import pyarrow as pa
+        from gonogo.data.seeds import rising
 
-        def moments(name: str) -> np.ndarray[Any, Any]:
-            return np.asarray(events.column(name).cast(pa.int64()).fill_null(2**62).combine_chunks())
-
-        event = moments("event_time")
-        known = moments("known_at") if "known_at" in events.column_names else event
-        order = np.lexsort((event, known))
-        event, known = event[order], known[order]
-        newest = np.maximum.accumulate(event) if event.size else event
-        rises = np.flatnonzero(np.diff(newest, prepend=_ALWAYS) > 0)[-_KEPT:]
-        for at in rises.tolist():
-            if known[at] < 2**62:
-                self.add(int(event[at]), int(known[at]))
+        for event_time, known_at in rising(events, at_most=_KEPT):
+            self.add(event_time, known_at)
 
     def newest(self, t: int) -> int | None:
         """The event time of the newest event that was known at t; None where none was."""
         at = bisect_right(self._known, t)
         return self._event[at - 1] if at else None
-
-
-def _decided_at(sql: str, fields: Iterable[Field], plan: Plan) -> tuple[RequestFeature, dict[str, str]]:
-    """The moment of the decision as one more feature of the request, and the types of all columns that are read."""
-    said = {word.lower() for word in re.findall(r"\w+", sql)}
-    # A field whose name is there by chance, in a text or as a function, is read for nothing: no harm.
-    columns = tuple(field.name for field in fields if _words(field.name) <= said)
-    types = dict(plan.row_columns)
-    for field in fields:
-        types.setdefault(field.name, _TYPES[field.type])
-    return RequestFeature(name="decided_at", sql=sql, held=MOMENT, columns=columns), types
 
 
 def _words(name: str) -> set[str]:

@@ -9,6 +9,8 @@ import re
 from datetime import UTC, datetime, timedelta
 
 US_OF = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000, "w": 604_800_000_000}
+ALWAYS = -(2**63)  # the event time and known-at time of rows without a time
+NEVER = 2**63 - 1  # not known, or never retracted
 LONGEST_US = 1_000 * 366 * US_OF["d"]  # a thousand years: any sum of a moment and a duration then stays far inside int64
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
