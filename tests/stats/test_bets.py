@@ -93,3 +93,13 @@ def test_harm_that_begins_late_is_found_sooner_with_a_reserve():
             capital.flip(loud[waits[reserve]], 0.05)
             waits[reserve] += 1
     assert waits[bets.RESERVE] < waits[0.0]
+
+
+def test_a_capital_below_every_number_is_still_counted_and_can_come_back():
+    capital = bets.Capital(bets.LOWER)
+    capital.flips(np.ones(20_000, dtype=np.bool_), np.full(20_000, 0.5))
+    per_hit = math.log(0.95 / (1 + 0.5 * (0.95 - 1)))
+    assert capital.log_e == pytest.approx(20_000 * per_hit + math.log(0.02), rel=1e-9)
+    capital.flips(np.zeros(30_000, dtype=np.bool_), np.full(30_000, 0.5))
+    assert capital.log_e == pytest.approx(20_000 * per_hit + math.log(0.02) - 30_000 * math.log(1 + 0.5 * (0.95 - 1)), rel=1e-9)
+    assert capital.highest == capital.log_e > 0
