@@ -124,7 +124,7 @@ class Killed(BaseException):
 
 
 @given(after=st.integers(0, 60), data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_kill_at_any_point_loses_and_doubles_nothing(tmp_path_factory, after, data):
     tmp_path = tmp_path_factory.mktemp("archive")
     log, out = filled(tmp_path, 150), tmp_path / "archive"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from gonogo.serving.keyindex import KeyIndex
 from gonogo.serving.predictionlog import decoded, encoded
 from gonogo.serving.router import key_text
 from gonogo.serving.rowkey import NO_KEY
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 
 SETTLE_US = 1_000_000  # after an answer, for the other arm's to the same request to come
 _KEPT_US = 86_400_000_000  # after a window has closed, to tell repeats of its outcome as such
-_SWEEP_EVERY_US = 60_000_000
+_SWEEP_EVERY_US = 250_000
+_SWEPT_AT_ONCE = 4096  # a few ms
 _CACHE_KIB = 32_768
 _WAITS, _MATCHED, _JOINED, _ABSENT, _CENSORED = range(5)
 _PREDICTION, _SHADOW, _OUTCOME = (int(kind) for kind in (FrameKind.PREDICTION, FrameKind.SHADOW, FrameKind.OUTCOME))
@@ -44,12 +46,12 @@ _DECODE = msgspec.msgpack.Decoder(dict[str, Any]).decode
 _TABLES = """
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value);
 CREATE TABLE IF NOT EXISTS prediction (
-  key INTEGER PRIMARY KEY, request INTEGER, unit INTEGER, slices INTEGER, epoch INTEGER, arm INTEGER, status INTEGER, propensity REAL,
+  id INTEGER PRIMARY KEY, key INTEGER, request INTEGER,
+  unit INTEGER, slices INTEGER, epoch INTEGER, arm INTEGER, status INTEGER, propensity REAL,
   answered_ns INTEGER, decided_us INTEGER, closes_us INTEGER, settled_us INTEGER, score REAL, other REAL,
   state INTEGER NOT NULL DEFAULT 0, mark INTEGER, known_us INTEGER, outcome_ns INTEGER, outcome BLOB);
-CREATE INDEX IF NOT EXISTS waits ON prediction (closes_us) WHERE state = 0;
+CREATE INDEX IF NOT EXISTS closes ON prediction (closes_us);
 CREATE INDEX IF NOT EXISTS matched ON prediction (settled_us) WHERE state = 1;
-CREATE INDEX IF NOT EXISTS done ON prediction (closes_us) WHERE state > 1;
 CREATE TABLE IF NOT EXISTS early (
   id INTEGER PRIMARY KEY, key INTEGER, mark INTEGER, known_us INTEGER, at_ns INTEGER, outcome BLOB, seen_us INTEGER, times INTEGER,
   UNIQUE (key, mark, known_us));
@@ -57,8 +59,8 @@ CREATE INDEX IF NOT EXISTS seen ON early (seen_us);
 CREATE TABLE IF NOT EXISTS conflict (key TEXT, kept TEXT, other TEXT);
 """
 _INSERT = (
-    "INSERT OR IGNORE INTO prediction (key, request, unit, slices, epoch, arm, status, propensity, answered_ns, decided_us, closes_us,"
-    " settled_us, score) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO prediction (id, key, request, unit, slices, epoch, arm, status, propensity, answered_ns, decided_us, closes_us,"
+    " settled_us, score, other) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _SELECTED = ("key", "unit", "slices", "epoch", "arm", "status", "propensity", "answered_ns", "decided_us", "score", "other")
 _TOLD = ", ".join(_SELECTED)
@@ -158,7 +160,9 @@ class OutcomeJoin:
             raise _failed(path, error) from error
         self.position = Position.from_bytes(state["position"]) if "position" in state else Position()
         self._counts = {name: int(state.get(f"n_{name}", 0)) for name in asdict(Counts())}
-        self._swept_us = int(state.get("swept_us", 0))
+        self._swept_us, self._closed_us = int(state.get("swept_us", 0)), int(state.get("closed_us", 0))
+        self._last_id = int(state.get("last_id", 0))
+        self._index = KeyIndex(path.with_name(path.name + ".keys"), up_to=self._last_id, missing=self._keys_behind)
         self._open = False
 
     def take(self, batch: Batch, now_us: int, now_ns: int = 0) -> Joined:
@@ -175,7 +179,6 @@ class OutcomeJoin:
             frames = batch.frames
             if len(frames):
                 self._take_predictions(batch, frames)
-                self._take_shadows(frames)
                 self._take_outcomes(batch, frames, now_us)
             return self._tell(now_us, now_ns)
         except sqlite3.DatabaseError as error:
@@ -187,6 +190,7 @@ class OutcomeJoin:
             if not self._open:
                 self._db.execute("BEGIN")
             state = [("position", position.to_bytes()), ("swept_us", self._swept_us)]
+            state += [("closed_us", self._closed_us), ("last_id", self._last_id)]
             state += [(f"n_{name}", n) for name, n in self._counts.items()]
             self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", state)
             self._db.execute("COMMIT")
@@ -194,6 +198,7 @@ class OutcomeJoin:
             raise _failed(self.path, error) from error
         self._open = False
         self.position = position
+        self._index.settle()
 
     def close(self) -> None:
         """Let go of the file; what was not committed is forgotten."""
@@ -226,40 +231,67 @@ class OutcomeJoin:
             }
         )
 
+    def _keys_behind(self, last: int) -> Iterator[tuple[int, int]]:
+        return self._db.execute("SELECT id, key FROM prediction WHERE id > ? ORDER BY id", (last,))
+
     def _take_predictions(self, batch: Batch, frames: NDArray[np.void]) -> None:
-        chosen = np.flatnonzero((frames["kind"] == _PREDICTION) & (frames["status"] != AnswerStatus.FAILED) & (frames["key"] != NO_KEY))
-        kinds = frames["kind"] == _PREDICTION
-        failed = int(np.count_nonzero(kinds & (frames["status"] == AnswerStatus.FAILED)))
-        self._count("unanswered", failed)
-        self._count("without_key", int(np.count_nonzero(kinds)) - failed - len(chosen))
-        if not len(chosen):
+        """Rows whose key is new, each with the shadow of the same block; then the shadows of earlier blocks."""
+        is_prediction = frames["kind"] == _PREDICTION
+        failed = is_prediction & (frames["status"] == AnswerStatus.FAILED)
+        nameless = is_prediction & ~failed & (frames["key"] == NO_KEY)
+        chosen = np.flatnonzero(is_prediction & ~failed & ~nameless)
+        shadows = frames[(frames["kind"] == _SHADOW) & (frames["key"] != NO_KEY) & np.isfinite(frames["score"])]
+        self._count("unanswered", int(np.count_nonzero(failed)))
+        self._count("without_key", int(np.count_nonzero(nameless)))
+        if not len(chosen) and not len(shadows):
             return
-        some = frames[chosen]
-        decided = [_decided(batch, i, wall) for i, wall in zip(chosen.tolist(), some["wall_us"].tolist(), strict=True)]
+        keys, first = np.unique(frames["key"][chosen], return_index=True)
+        is_new = self._find(keys) == 0
+        first = np.sort(first[is_new])
+        self._count("predictions", len(first))
+        self._count("repeated", len(chosen) - len(first))
+        shadows, other = _paired(frames[chosen[first]], shadows)
+        if len(first):
+            self._insert(batch, chosen[first], frames[chosen[first]], other)
+        if len(shadows):
+            self._take_shadows(shadows)
+
+    def _find(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """(n,) ids of rows that are still kept; 0 for none."""
+        found = self._index.find(keys)
+        for i in np.flatnonzero(found).tolist():
+            if not self._db.execute("SELECT 1 FROM prediction WHERE id = ?", (int(found[i]),)).fetchone():
+                found[i] = 0
+        return found
+
+    def _insert(self, batch: Batch, chosen: NDArray[np.int64], some: NDArray[np.void], other: NDArray[np.float64]) -> None:
         wall = some["wall_us"]
+        decided = [_decided(payload, at) for payload, at in zip(batch.payloads(chosen), wall.tolist(), strict=True)]
         closes = np.maximum(np.asarray(decided, np.int64), wall) + self.window_us
+        ids = np.arange(self._last_id + 1, self._last_id + 1 + len(some))
         rows = zip(
+            ids.tolist(),
             *(_signed(some[name]) for name in ("key", "request", "unit", "slices")),
             *(some[name].tolist() for name in ("epoch", "arm", "status", "propensity", "at_ns")),
             decided,
             closes.tolist(),
             (wall + self.settle_us).tolist(),
             some["score"].tolist(),
+            other.tolist(),
             strict=True,
         )
-        before = self._db.total_changes
         self._db.executemany(_INSERT, rows)
-        new = self._db.total_changes - before
-        self._count("predictions", new)
-        self._count("repeated", len(chosen) - new)
+        self._last_id += len(some)
+        self._index.add(np.ascontiguousarray(some["key"]), ids)
+        self._closed_us = min(self._closed_us, int(closes.min()) - 1)  # one that came so late that its window is over is still to be closed
         if self._has_early():
-            self._match_early(_signed(some["key"]))
+            self._match_early(_signed(some["key"]), ids.tolist())
 
     def _has_early(self) -> bool:
         return bool(self._db.execute("SELECT EXISTS (SELECT 1 FROM early)").fetchone()[0])
 
-    def _match_early(self, keys: list[int]) -> None:
-        for key in keys:
+    def _match_early(self, keys: list[int], ids: list[int]) -> None:
+        for key, each in zip(keys, ids, strict=True):
             waiting = self._db.execute(
                 "SELECT mark, known_us, at_ns, outcome, times FROM early WHERE key = ? ORDER BY id", (key,)
             ).fetchall()
@@ -267,36 +299,37 @@ class OutcomeJoin:
                 self._db.execute("DELETE FROM early WHERE key = ?", (key,))
                 for mark, known_us, at_ns, values, times in waiting:
                     for _ in range(times):
-                        self._match(key, mark, known_us, at_ns, values, 0)
+                        self._match(key, each, mark, known_us, at_ns, values, 0)
 
-    def _take_shadows(self, frames: NDArray[np.void]) -> None:
-        some = frames[(frames["kind"] == _SHADOW) & (frames["key"] != NO_KEY) & np.isfinite(frames["score"])]
-        if not len(some):
-            return
+    def _take_shadows(self, shadows: NDArray[np.void]) -> None:
+        """Those whose prediction came in an earlier block."""
+        ids = self._index.find(np.ascontiguousarray(shadows["key"]))
         cursor = self._db.executemany(
-            f"UPDATE prediction SET other = ? WHERE key = ? AND request = ? AND state IN ({_WAITS}, {_MATCHED})",
-            zip(some["score"].tolist(), _signed(some["key"]), _signed(some["request"]), strict=True),
+            f"UPDATE prediction SET other = ? WHERE id = ? AND request = ? AND state IN ({_WAITS}, {_MATCHED})",
+            zip(shadows["score"].tolist(), ids.tolist(), _signed(shadows["request"]), strict=True),
         )
-        missed = len(some) - cursor.rowcount
-        if missed:
-            self._count("shadows_alone", missed)
+        self._count("shadows_alone", len(shadows) - cursor.rowcount)
 
     def _take_outcomes(self, batch: Batch, frames: NDArray[np.void], now_us: int) -> None:
-        for i in np.flatnonzero(frames["kind"] == _OUTCOME).tolist():
+        chosen = np.flatnonzero(frames["kind"] == _OUTCOME)
+        if not len(chosen):
+            return
+        keys = np.ascontiguousarray(frames["key"][chosen])
+        ids, at_ns = self._index.find(keys).tolist(), frames["at_ns"][chosen].tolist()
+        for payload, key, each, at in zip(batch.payloads(chosen), _signed(keys), ids, at_ns, strict=True):
             try:
-                outcome = decoded(_OUTCOME, batch.payload(i))
+                outcome = decoded(_OUTCOME, payload)
             except LogFailed:
                 self._count("unreadable", 1)
                 continue
-            key = _signed(frames["key"][i : i + 1])[0]
             if key == NO_KEY:
                 self._count("without_key", 1)
                 continue
-            self._match(key, _mark(outcome.values), outcome.known_us, int(frames["at_ns"][i]), encoded(outcome.values), now_us)
+            self._match(key, each, _mark(outcome.values), outcome.known_us, at, encoded(outcome.values), now_us)
 
-    def _match(self, key: int, mark: int, known_us: int, at_ns: int, values: bytes, now_us: int) -> None:
-        """One outcome: to its prediction, or among those that wait for one."""
-        found = self._db.execute("SELECT state, mark, decided_us FROM prediction WHERE key = ?", (key,)).fetchone()
+    def _match(self, key: int, each: int, mark: int, known_us: int, at_ns: int, values: bytes, now_us: int) -> None:
+        """One outcome: to its prediction, which has that id, or among those that wait for one."""
+        found = self._db.execute("SELECT state, mark, decided_us FROM prediction WHERE id = ?", (each,)).fetchone() if each else None
         if found is None:
             self._db.execute(
                 "INSERT INTO early (key, mark, known_us, at_ns, outcome, seen_us, times) VALUES (?, ?, ?, ?, ?, ?, 1)"
@@ -309,8 +342,8 @@ class OutcomeJoin:
             self._count("late", 1)
         elif state == _WAITS:
             self._db.execute(
-                f"UPDATE prediction SET state = {_MATCHED}, mark = ?, known_us = ?, outcome_ns = ?, outcome = ? WHERE key = ?",
-                (mark, known_us, at_ns, values, key),
+                f"UPDATE prediction SET state = {_MATCHED}, mark = ?, known_us = ?, outcome_ns = ?, outcome = ? WHERE id = ?",
+                (mark, known_us, at_ns, values, each),
             )
         else:
             self._repeat(key, kept, mark)
@@ -342,13 +375,14 @@ class OutcomeJoin:
 
     def _close(self, now_us: int) -> list[Any]:
         """Windows that are over without an outcome."""
-        over = f"state = {_WAITS} AND closes_us <= ?"
+        over, between = f"state = {_WAITS} AND closes_us > ? AND closes_us <= ?", (self._closed_us, now_us)
+        self._closed_us = max(self._closed_us, now_us)
         if self.absent == "censored":
-            self._count("censored", self._db.execute(f"UPDATE prediction SET state = {_CENSORED} WHERE {over}", (now_us,)).rowcount)
+            self._count("censored", self._db.execute(f"UPDATE prediction SET state = {_CENSORED} WHERE {over}", between).rowcount)
             return []
-        rows = self._db.execute(f"SELECT {_TOLD}, closes_us FROM prediction WHERE {over} ORDER BY closes_us, key", (now_us,)).fetchall()
+        rows = self._db.execute(f"SELECT {_TOLD}, closes_us FROM prediction WHERE {over} ORDER BY closes_us, key", between).fetchall()
         if rows:
-            self._db.execute(f"UPDATE prediction SET state = {_ABSENT} WHERE {over}", (now_us,))
+            self._db.execute(f"UPDATE prediction SET state = {_ABSENT} WHERE {over}", between)
             self._count("absent", len(rows))
         return rows
 
@@ -357,11 +391,12 @@ class OutcomeJoin:
         if now_us - self._swept_us < _SWEEP_EVERY_US:
             return
         self._swept_us = now_us
-        self._db.execute(
-            f"DELETE FROM prediction WHERE state IN ({_JOINED}, {_ABSENT}, {_CENSORED}) AND closes_us <= ?", (now_us - _KEPT_US,)
-        )
-        gone = self._db.execute("DELETE FROM early WHERE seen_us <= ?", (now_us - self.early_kept_us,)).rowcount
-        self._count("forgotten", gone)
+        over = f"SELECT id FROM prediction WHERE closes_us <= ? AND state IN ({_JOINED}, {_ABSENT}, {_CENSORED}) LIMIT {_SWEPT_AT_ONCE}"
+        if self._db.execute(f"DELETE FROM prediction WHERE id IN ({over})", (now_us - _KEPT_US,)).rowcount:
+            first = self._db.execute("SELECT min(id) FROM prediction").fetchone()[0]
+            self._index.forget(self._last_id + 1 if first is None else first)
+        seen = f"SELECT id FROM early WHERE seen_us <= ? LIMIT {_SWEPT_AT_ONCE}"
+        self._count("forgotten", self._db.execute(f"DELETE FROM early WHERE id IN ({seen})", (now_us - self.early_kept_us,)).rowcount)
 
     def _count(self, name: str, n: int) -> None:
         self._counts[name] += n
@@ -390,16 +425,27 @@ def _rows(told: Sequence[Sequence[Any]]) -> NDArray[np.void]:
     return found
 
 
+def _paired(some: NDArray[np.void], shadows: NDArray[np.void]) -> tuple[NDArray[np.void], NDArray[np.float64]]:
+    """The shadows that belong to none of these predictions, and what the others say to each prediction (NaN for nothing)."""
+    other = np.full(len(some), np.nan)
+    if not len(some) or not len(shadows):
+        return shadows, other
+    place = {(key, request): i for i, (key, request) in enumerate(zip(some["key"].tolist(), some["request"].tolist(), strict=True))}
+    at = np.array([place.get(pair, -1) for pair in zip(shadows["key"].tolist(), shadows["request"].tolist(), strict=True)])
+    other[at[at >= 0]] = shadows["score"][at >= 0]
+    return shadows[at < 0], other
+
+
 def _signed(numbers: NDArray[np.uint64]) -> list[int]:
     """64 bits as SQLite's numbers, which have a sign."""
     found: list[int] = np.ascontiguousarray(numbers).view(np.int64).tolist()
     return found
 
 
-def _decided(batch: Batch, i: int, wall_us: int) -> int:
+def _decided(payload: bytes, wall_us: int) -> int:
     """The moment that the answer is for; where the row does not say, when it was given."""
     try:
-        decided = _HEAD.decode(batch.payload(i)).decided_us
+        decided = _HEAD.decode(payload).decided_us
     except msgspec.MsgspecError:
         return wall_us
     return wall_us if decided is None else decided

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,6 +94,15 @@ class Batch:
         if map_ is None:
             return str(start).encode()
         return map_[start + FRAME_BYTES : start + FRAME_BYTES + int(self.frames["length"][i])]
+
+    def payloads(self, rows: NDArray[np.int64]) -> Iterator[bytes]:
+        """Payloads of many rows, none of which the reader itself tells as lost."""
+        starts = self._start[rows] + FRAME_BYTES
+        ends = starts + self.frames["length"][rows]
+        for which, start, end in zip(self._map[rows].tolist(), starts.tolist(), ends.tolist(), strict=True):
+            map_ = self._maps[which]
+            assert map_ is not None
+            yield map_[start:end]
 
     def where(self, kind: FrameKind) -> list[int]:
         """The rows of that kind, in order."""
