@@ -173,6 +173,8 @@ def _traffic_verbs(verbs: Any) -> None:
     ):
         steer = _acting(_json(_folder(_verb(rollout_verbs, name, does, run))), folder=False)
         steer.add_argument("--why", required=why, help="the reason, for the ledger")
+    outcomes = _json(_folder(_verb(verbs, "outcomes", "put what came true beside its predictions", traffic.outcomes)))
+    outcomes.add_argument("file", metavar="FILE", help="Parquet, CSV, JSON lines or Arrow: the key and the outcome, and known_at")
     rollback = _acting(_json(_verb(verbs, "rollback", "bring the model back that answered before", traffic.rollback)))
     rollback.add_argument("contract", metavar="CONTRACT", help="the contract's name")
     rollback.add_argument("--why", required=True, help="the reason, for the ledger")

@@ -7,6 +7,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from gonogo.cli import text_rollout
@@ -79,6 +80,13 @@ def rollback(options: Namespace) -> int:
     from gonogo.workflow.rollback import rollback as act
 
     return _print(act(options.contract, options.why, folder=options.folder, by=options.by), text_rollout.commanded, options)
+
+
+def outcomes(options: Namespace) -> int:
+    """What came true, from a file."""
+    from gonogo.workflow.outcomes import outcomes as put
+
+    return _print(put(options.folder, Path(options.file)), text_rollout.imported, options)
 
 
 def _print(record: Any, as_text: Callable[[Any], str], options: Namespace) -> int:

@@ -8,12 +8,12 @@ killed anywhere goes on from there. When it cannot write, it gives no sign of li
 from __future__ import annotations
 
 import fcntl
-import importlib
 import json
 import os
 import platform
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -83,6 +83,7 @@ class Controller:
         self._judged_ns = self._shown_ns = self._proved_ns = 0
         self._alarms: dict[str, int] = {}
         self._said_trouble = ""
+        self._calling: threading.Thread | None = None
 
     # ── one turn ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -125,6 +126,7 @@ class Controller:
         if now is None:
             self._plan = None
             self._drop_trial()
+            self._calling = None
             return
         if self._plan is None or self._trial is None or self._trial.rollout != now.rollout:
             self._plan = self.records.get(Plan, now.rollout)
@@ -218,7 +220,7 @@ class Controller:
         self._act(plan, now, rollout.begin(plan, now, ready, why=why), None)
 
     def _readiness(self, plan: Plan) -> tuple[Status, str]:
-        """Has every worker loaded both models, and did they answer their probes?"""
+        """Has every worker loaded both models, and did they answer their probes? And is there a judge?"""
         champion, challenger = self._package_of(plan.champion), self._package_of(plan.challenger)
         workers = living(self.places.workers)
         for seen in workers:
@@ -226,9 +228,18 @@ class Controller:
                 return Status.FAIL, f"Worker {seen.worker} refuses the challenger: {seen.holds.refused[challenger]}"
             if champion in seen.holds.refused:
                 return Status.ERROR, f"Worker {seen.worker} refuses the rollback target: {seen.holds.refused[champion]}"
+        if not self._has_judge(plan):
+            return Status.MISSING, "The judge is not ready yet."
         if workers and all({champion, challenger} <= set(seen.holds.ready) and not self._hangs(seen) for seen in workers):
             return Status.PASS, ""
         return Status.MISSING, "No worker serves yet." if not workers else "Not every worker has loaded both models."
+
+    def _has_judge(self, plan: Plan) -> bool:
+        """The first time on a machine his compiled loops take a minute: in a thread, so that there are signs of life meanwhile."""
+        if self._calling is None:
+            self._calling = threading.Thread(target=_call_judge, args=(plan,), name="gonogo-judge", daemon=True)
+            self._calling.start()
+        return not self._calling.is_alive()
 
     def _prove_target(self, plan: Plan, now_ns: int) -> None:
         """Can the one that is brought back still be loaded by a worker that starts now?"""
@@ -340,9 +351,6 @@ def control(folder: Path, contract: str) -> None:
     signal.signal(signal.SIGINT, lambda number, frame: ended.append(number))
     controller = Controller(folder, contract)
     try:
-        controller.turn()
-        # The judge's libraries take a second to read: not when the first rollout begins.
-        importlib.import_module("gonogo.workflow.trial")
         while not ended:
             began = time.monotonic()
             controller.turn()
@@ -372,6 +380,13 @@ def take_lock(places: Places) -> IO[str]:
     file.write(str(os.getpid()))
     file.flush()
     return file
+
+
+def _call_judge(plan: Plan) -> None:
+    """Let the judge look at one line that says nothing."""
+    from gonogo.workflow.trial import warm
+
+    warm(plan)
 
 
 def _missing_of(blobs: Any, records: Any, digest: Digest) -> str:

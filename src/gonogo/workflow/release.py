@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from gonogo.ledger import registry, rollouts
 from gonogo.serving.places import Places
 from gonogo.serving.workerpage import living
-from gonogo.types.contract import Contract
 from gonogo.types.errors import PackageRefused, ReleaseRefused
 from gonogo.types.evidence import Evidence
 from gonogo.types.record import Digest
@@ -52,6 +51,7 @@ def release(verdict: str = "", *, folder: Path | str = ".", by: str = "") -> Ope
         _check(workspace, entries, stored, record, held)
     plan, preflight = _plan(workspace, stored, record, held)
     _load_both(workspace, plan)
+    _call_judge(plan)
     rollout = workspace.records.put(plan)
     entry = workspace.ledger.append("rollout_opened", _opened(plan, rollout))
     now = rollouts.standing(workspace.ledger.entries(), plan.contract_name)
@@ -78,7 +78,9 @@ def _check(workspace: Workspace, entries: tuple[Any, ...], stored: Digest, verdi
         raise _refused("That verdict is not the last word on its contract.", found=found, next="release the newest verdict")
     if verdict.contract != workspace.contract_digest:
         raise _refused(
-            "The contract has changed since the verdict.", found="another contract.toml", next=f"gonogo run {workspace.folder}, then release"
+            "The contract has changed since the verdict.",
+            found="another contract.toml",
+            next=f"gonogo run {workspace.folder}, then release",
         )
     if held.standing is not None and held.standing.is_under_way:
         raise _refused(
@@ -125,6 +127,13 @@ def _load_both(workspace: Workspace, plan: Plan) -> None:
             expected=", ".join(champion.outputs),
             where=plan.challenger,
         )
+
+
+def _call_judge(plan: Plan) -> None:
+    """The first time on a machine his loops are compiled: while a person looks on, and not while the controller is waited for."""
+    from gonogo.workflow.trial import warm
+
+    warm(plan)
 
 
 def _opened(plan: Plan, rollout: Digest) -> dict[str, Any]:

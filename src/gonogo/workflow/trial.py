@@ -144,6 +144,13 @@ class Trial:
             self._judge.take(lines[before:])
 
 
+def warm(plan: Plan) -> None:
+    """Have the judge's loops compiled, or read from where they were kept, before anybody waits for him."""
+    judge = Judge(plan, 0, epoch=1)
+    judge.take(mark(ObservationKind.TICK, 1, 1))
+    judge.judgement()
+
+
 def tick_us(plan: Plan, step: int) -> int:
     """How often the judge is told that time passed: often enough for the shortest stage, once a second at most."""
     bake = plan.stages[step].bake_us if 0 <= step < len(plan.stages) else 0
