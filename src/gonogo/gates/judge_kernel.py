@@ -7,8 +7,8 @@ Units. `keys` (cap,) uint64 is an open-addressed table of units, 0 for a free pl
 it has been counted: bit 0 is all traffic, bit i + 1 the plan's i-th slice. Its columns, where arms answer side by side: 0 the unit's first
 request in the stage was taken; then one for each kind of event, its first was taken; then one for each loss. Where every request is
 answered by one arm and shown to the other: 0 the first pair was taken; 1 what the live answer was that waits for its other half; 2 the
-first live answer was taken; then two for each kind of event, the first pair that differs and the first with the event at all; then the
-losses.
+challenger's first answer was taken for its latency; then two for each kind of event, the first pair that differs and the first with the
+event at all; then the losses.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BLOCK = 1024  # answers of which the calmest is what an outage is measured again
 RECENT = 256  # requests of the challenger by which a rate "now" is taken
 REFERENCE = 200  # units of the champion whose answers say what is slow, and where bins of scores lie
 BINS = 5
-NS = 1_000_000_000
+LATE = 3  # AnswerStatus.LATE
 
 # Places in `n`, whole numbers.
 (TAKEN, FOREIGN, STRAY, LIVE_ANSWERS, RING_AT, RING_N, RING_BAD, BLOCK_N, BLOCK_BAD, OUTAGE, OUTAGES, ANCHORED, ANCHOR) = range(13)
@@ -239,19 +239,14 @@ def _bet(gain, lane, which, r, s):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _is_hit(e, status, latency, paired, r, s):  # type: ignore[no-untyped-def]
-    """Is it an event of that kind? 1, 0, or -1 where that cannot be said.
-
-    In pairs a late answer is none: a shadow has no caller who waits for it.
-    """
+def _is_hit(e, status, latency, s):  # type: ignore[no-untyped-def]
+    """Is it an event of that kind? 1, 0, or -1 where that cannot be said."""
     sort = s.e[e].sort
     if sort == SLOW:
         if math.isnan(s.e[e].limit) or latency == 0:
             return -1
         # An error may be quick; it is slow all the same, for the model's own answer never came.
         return 1 if (latency > s.e[e].limit or status >= 2) else 0
-    if paired == 1 and status == 3:
-        return 0
     if sort == ERRORS:
         return 1 if status >= 2 else 0
     return 1 if status != 0 else 0
@@ -385,7 +380,7 @@ def _side_by_side(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def _events_side_by_side(arm, status, latency, share, mask, new, at, r, s, marks):  # type: ignore[no-untyped-def]
     for e in range(s.e.size):
-        hit = _is_hit(e, status, latency, 0, r, s)
+        hit = _is_hit(e, status, latency, s)
         if hit < 0:
             continue
         fresh = np.uint64(0)
@@ -502,10 +497,10 @@ def _live(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
             _quick_enough(status, latency, new, r, s)
     elif not marks[at, 0] & np.uint64(1):
         _refer(line.score, latency, status, r, s)
-    waiting = _PENDING
+    waiting = _PENDING if status != LATE else np.uint64(0)
     for e in range(s.e.size):
         if s.e[e].sort != SLOW:
-            hit = _is_hit(e, status, latency, 1, r, s)
+            hit = _is_hit(e, status, latency, s)
             if hit == 1:
                 waiting |= np.uint64(1) << np.uint64(1 + e)
             if live == 1:
@@ -529,7 +524,7 @@ def _quick_enough(status, latency, new, r, s):  # type: ignore[no-untyped-def]
     """Of a limit in milliseconds no other arm is needed: the challenger's first answers to its units say whether they keep to it."""
     for w in range(r.w.size):
         if r.w[w].kind == LATENCY and new & r.w[w].bit and not math.isnan(r.w[w].rate):
-            hit = _is_hit(r.w[w].event, status, latency, 0, r, s)
+            hit = _is_hit(r.w[w].event, status, latency, s)
             if hit >= 0:
                 s.counts[w, TRIALS, 1] += 1
                 s.counts[w, HITS, 1] += hit
@@ -554,11 +549,15 @@ def _other_half(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
         _refer(line.score, 0, status, r, s)
     for e in range(s.e.size):
         if s.e[e].sort != SLOW and shadow == 1:
-            _rows(e, _is_hit(e, status, 0, 1, r, s), mask, r, s)
+            _rows(e, _is_hit(e, status, 0, s), mask, r, s)
+    if shadow == 1 and s.n[OUTAGE] == 0:
+        first = mask & ~np.uint64(marks[at, 2])
+        marks[at, 2] = np.uint64(marks[at, 2]) | mask
+        _quick_enough(status, np.int64(line.latency_us), first, r, s)
     waiting = np.uint64(marks[at, 1])
-    if not waiting & _PENDING:
-        return  # its live answer was counted already, or never seen
     marks[at, 1] = np.uint64(0)
+    if not waiting & _PENDING or status == LATE:
+        return  # no live answer waits for it; and nobody waits for a shadow, so a late one says nothing of what it would have said
     new = np.uint64(0)
     if s.n[OUTAGE] == 0:
         new = mask & ~np.uint64(marks[at, 0])
@@ -570,7 +569,7 @@ def _other_half(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
     for e in range(s.e.size):
         if s.e[e].sort != SLOW:
             live_hit = 1 if waiting & (np.uint64(1) << np.uint64(1 + e)) else 0
-            other_hit = _is_hit(e, status, 0, 1, r, s)
+            other_hit = _is_hit(e, status, 0, s)
             champion, challenger = (live_hit, other_hit) if shadow == 1 else (other_hit, live_hit)
             _pair(e, champion, challenger, mask, new, at, r, s, marks)
     if new:

@@ -35,10 +35,9 @@ KINDS: Mapping[str, str] = {
 QUANTILES: Mapping[str, float] = {"latency_p50": 0.5, "latency_p95": 0.95, "latency_p99": 0.99}
 MOST_SLICES = 62  # bits of a frame, less two that the judge keeps for itself
 _COMPARED = (Phase.SHADOW, Phase.CANARY, Phase.FULL)
-# Kind → phases in which it is judged. Latency is compared only where both arms answer callers: a shadow answers in its own time.
-JUDGED: Mapping[str, tuple[Phase, ...]] = {
+JUDGED: Mapping[str, tuple[Phase, ...]] = {  # kind → phases in which it is judged
     COUNT: _COMPARED,
-    LATENCY: (Phase.CANARY, Phase.FULL),
+    LATENCY: _COMPARED,  # before and after the canary against a limit in milliseconds alone
     DISTRIBUTION: _COMPARED,
     LOSS: (*_COMPARED, Phase.PROBATION),
 }
@@ -107,14 +106,19 @@ def judged(plan: Plan, step: int) -> tuple[int, ...]:
 
 
 def _judged(watches: tuple[Watch, ...], phase: Phase) -> tuple[int, ...]:
-    by_kind = tuple(i for i, watch in enumerate(watches) if phase in JUDGED[watch.kind])
+    by_kind = tuple(i for i, watch in enumerate(watches) if phase in JUDGED[watch.kind] and not _needs_a_canary(watch, phase))
     if phase is Phase.PROBATION and not by_kind:
-        return tuple(i for i, watch in enumerate(watches) if Phase.SHADOW in JUDGED[watch.kind])
+        return tuple(i for i, watch in enumerate(watches) if watch.kind != LATENCY)
     return by_kind
 
 
+def _needs_a_canary(watch: Watch, phase: Phase) -> bool:
+    """A shadow answers in its own time: where only one arm answers callers, latencies cannot be compared with each other."""
+    return watch.kind == LATENCY and not watch.at_most and phase is not Phase.CANARY
+
+
 def harm_is_judged(watch: Watch, phase: Phase) -> bool:
-    """Can harm be shown there? Slowness cannot where everybody is answered by one arm: nothing then tells it from a slow machine."""
+    """Can harm be shown there? Slowness cannot where one arm answers everybody: nothing then tells it from a slow machine."""
     return watch.kind != LATENCY or phase is Phase.CANARY
 
 
