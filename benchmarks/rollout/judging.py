@@ -25,18 +25,32 @@ from gonogo import stats
 BATCHES = 5
 CAP = 20_000
 Z95 = 1.6448536269514722
+BOTH, SAFE = (True, True, False), (False, False, True)
 JUDGES = {name: at for at, name in enumerate(worlds.FIRST_OF)}
 PEERS = ("z-test", "N of M", "asymptotic CS")
 
 
 def drawn(
-    n: int, *, share=0.05, base=0.01, ratio=1.0, ratio_2=None, onset=0, depth=0.0, shock=1.0, cap=CAP, margin=2.0, until="", seed=1
+    n: int,
+    *,
+    share=0.05,
+    base=0.01,
+    ratio=1.0,
+    ratio_2=None,
+    onset=0,
+    depth=0.0,
+    shock=1.0,
+    cap=CAP,
+    margin=2.0,
+    until="",
+    asked=(True, False, False),
+    seed=1,
 ) -> list[np.ndarray]:
-    """First canary request at which each judge spoke, batch by batch; `until`: the one judge that is wanted."""
+    """First canary request at which each judge spoke, batch by batch; `until`: the one judge that is wanted; `asked`: of our capitals."""
     ends = JUDGES.get(until, -1)
     return [
         worlds.streams(
-            1000 * seed + b, n // BATCHES, share, base, ratio, ratio_2 or ratio, onset, depth, shock, cap, margin, ends, *worlds.BETS
+            1000 * seed + b, n // BATCHES, share, base, ratio, ratio_2 or ratio, onset, depth, shock, cap, margin, ends, asked, *worlds.BETS
         )
         for b in range(BATCHES)
     ]
@@ -81,16 +95,16 @@ def false_rollbacks(n: int) -> Iterator[str]:
 def family(n: int) -> Iterator[str]:
     rate = np.array([0.01, 0.001, 0.05, 0.01, 0.05])
     slices = 1 / np.arange(1, 21)
-    for joint in (0.0, 0.3):
+    for joint, some in ((0.3, n), (0.0, n // 5)):
         each = [
             float(
                 (
-                    worlds.families(20_000 + b, n // BATCHES, 0.05, CAP, rate, np.cumsum(slices / slices.sum()), joint, *worlds.HARM) > 0
+                    worlds.families(20_000 + b, some // BATCHES, 0.05, CAP, rate, np.cumsum(slices / slices.sum()), joint, *worlds.HARM) > 0
                 ).mean()
             )
             for b in range(BATCHES)
         ]
-        yield f"5 guardrails × 20 slices, an event is one of the next guardrail with {joint:.0%}: any called harmful {share_of(each, n)}"
+        yield f"5 guardrails × 20 slices, an event is one of the next guardrail with {joint:.0%}: any called harmful {share_of(each, some)}"
 
 
 def delays(n: int) -> Iterator[str]:
@@ -98,10 +112,10 @@ def delays(n: int) -> Iterator[str]:
     yield "Canary requests until harm is called, share 5 %, base 1 %"
     yield f"| ratio | {' | '.join(judges)} |"
     for ratio in (2.0, 3.0, 10.0, 100.0):
-        batches = drawn(n, ratio=ratio, seed=int(30 + ratio))
+        batches = drawn(n, ratio=ratio, asked=BOTH, seed=int(30 + ratio))
         yield f"| {ratio:g}× | " + " | ".join(waited(batches, j) for j in judges) + " |"
     for ratio in (2.0, 3.0):
-        batches = drawn(n, ratio=ratio, onset=2500, seed=int(140 + ratio))
+        batches = drawn(n, ratio=ratio, onset=2500, asked=BOTH, seed=int(140 + ratio))
         yield f"| {ratio:g}× after 50,000 quiet requests | " + " | ".join(waited(batches, j, onset=2500) for j in judges) + " |"
 
 
@@ -109,9 +123,9 @@ def certificates(n: int) -> Iterator[str]:
     yield "Certificate of a ratio below the margin, share 5 %, base 1 %: canary requests until it is given, and how often at the margin"
     yield "| margin | equal arms | ratio 0.5 | at the margin, 20,000 requests |"
     for margin in (3.0, 2.0, 1.5, 1.25):
-        equal = drawn(n, margin=margin, cap=80_000, until="certificate", seed=int(200 + 10 * margin))
-        better = drawn(n // 5, margin=margin, ratio=0.5, cap=80_000, until="certificate", seed=int(300 + 10 * margin))
-        at = drawn(n, margin=margin, ratio=margin, until="certificate", seed=int(400 + 10 * margin))
+        equal = drawn(n, margin=margin, cap=80_000, until="certificate", asked=SAFE, seed=int(200 + 10 * margin))
+        better = drawn(n // 5, margin=margin, ratio=0.5, cap=80_000, until="certificate", asked=SAFE, seed=int(300 + 10 * margin))
+        at = drawn(n, margin=margin, ratio=margin, until="certificate", asked=SAFE, seed=int(400 + 10 * margin))
         yield f"| {margin:g} | {waited(equal, 'certificate')} | {waited(better, 'certificate')} | {spoke(at, 'certificate')} |"
 
 
@@ -127,7 +141,7 @@ def promoted(n: int) -> Iterator[str]:
         "share 50 %": {"share": 0.5},
     }
     for seed, (name, world) in enumerate(given.items(), start=500):
-        batches = drawn(n, ratio=2.0, seed=seed, **world)
+        batches = drawn(n, ratio=2.0, asked=SAFE, seed=seed, **world)
         silent = [
             share_of([float(((b[:, JUDGES[j]] == 0) | (b[:, JUDGES[j]] > 5000)).mean()) for b in batches], sum(map(len, batches)))
             for j in PEERS
@@ -163,7 +177,7 @@ def units(n: int) -> Iterator[str]:
     yield f"| certified below 2, equal arms | {row(equal, 1)} |"
     yield "The same without frail units, ratio 2: certified below 2, as more and more units have had an event"
     yield "| champion's units with an event by the end | every event | a unit's first event | a unit's first request |"
-    for touched in (0.02, 0.05, 0.1, 0.15, 0.2, 0.4):
+    for touched in (0.05, 0.1, 0.2, 0.4):
         found = counted(900 + int(1000 * touched), some, rate=1 - (1 - touched) ** (1 / 20), ratio=2.0)
         yield f"| {touched:.0%} | {row(found, 1)} |"
 

@@ -55,13 +55,31 @@ def lower_end(e1, e0, n, share, alpha, tuned_at):
 
 @njit(nogil=True)
 def streams(
-    seed, n, share, base, ratio, ratio_2, onset, depth, shock, cap, margin, until, higher, on_higher, lower, on_lower, reserve, patience
+    seed,
+    n,
+    share,
+    base,
+    ratio,
+    ratio_2,
+    onset,
+    depth,
+    shock,
+    cap,
+    margin,
+    until,
+    asked,
+    higher,
+    on_higher,
+    lower,
+    on_lower,
+    reserve,
+    patience,
 ):
-    """(n, 7): at which canary request each judge of FIRST_OF first spoke; 0: never within `cap`.
+    """(n, 7): at which canary request each judge of FIRST_OF first spoke; 0: never within `cap`; −1: it was not asked.
 
     The canary errs `ratio` times as often as the champion from request `onset` on, and `ratio_2` times in every second thousand. Both arms'
     rates follow `depth` · a sine of four days, and are `shock` times as high in the second half. A stream ends early once judge number
-    `until` spoke, or, at −1, all did.
+    `until` spoke, or, at −1, all did. asked: which of our capitals are moved on, as they cost most: harm, without its reserve, certificate.
     """
     np.random.seed(seed)
     first = np.zeros((n, 7), dtype=np.int64)
@@ -71,6 +89,8 @@ def streams(
         harm, plain, safe = on_higher * (1 - reserve), on_higher.copy(), on_lower.copy()
         of_harm, of_plain, of_safe = np.zeros(5), np.zeros(5), np.zeros(5)
         of_harm[1] = reserve
+        first[i, :2] = 0 if asked[0] else -1
+        first[i, 2:4] = np.where(np.array(asked[1:]), 0, -1)
         e0 = e1 = n0 = window = failures = 0
         for c in range(1, cap + 1):
             p0 = base * (1 + depth * math.sin(8 * math.pi * c / cap))
@@ -90,9 +110,12 @@ def streams(
                 else:
                     e0 += 1
                     n0 += 1
-                flip(is_canary, share, higher, on_higher, reserve, patience, harm, of_harm)
-                flip(is_canary, share, higher, on_higher, 0.0, patience, plain, of_plain)
-                flip(is_canary, at_margin, lower, on_lower, 0.0, patience, safe, of_safe)
+                if asked[0]:
+                    flip(is_canary, share, higher, on_higher, reserve, patience, harm, of_harm)
+                if asked[1]:
+                    flip(is_canary, share, higher, on_higher, 0.0, patience, plain, of_plain)
+                if asked[2]:
+                    flip(is_canary, at_margin, lower, on_lower, 0.0, patience, safe, of_safe)
                 if is_canary:
                     break
             if first[i, 0] == 0 and of_harm[4] >= limit:
@@ -103,7 +126,7 @@ def streams(
                 first[i, 2] = c
             if first[i, 3] == 0 and of_safe[4] >= limit:
                 first[i, 3] = c
-            if first[i, until] > 0 if until >= 0 else first[i].min() > 0:
+            if first[i, until] > 0 if until >= 0 else np.all(first[i] != 0):
                 break
             if c % LOOK == 0:
                 if first[i, 4] == 0 and z_statistic(e1, c, e0, n0) > 1.6448536269514722:
