@@ -14,6 +14,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -175,12 +176,14 @@ def starter(command: Sequence[str]) -> Callable[[], None]:
 
     What it says goes where the server's own words go.
     """
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[threading.Thread] = []
 
     def wake() -> None:
-        started[:] = [process for process in started if process.poll() is None]  # let those that ended go
+        started[:] = [waiting for waiting in started if waiting.is_alive()]
         if not started:
-            started.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True))  # noqa: S603  the server's own
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603  the server's own
+            started.append(threading.Thread(target=process.wait, name="gonogo-jobs", daemon=True))  # it leaves no zombie behind
+            started[0].start()
 
     return wake
 
