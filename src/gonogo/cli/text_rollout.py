@@ -37,7 +37,15 @@ def opened(record: Opened) -> str:
 
 def preflight(record: Opened) -> list[str]:
     """For each watch and stage, what traffic it takes to decide."""
-    return list(getattr(record.preflight, "sentences", ()))
+    said, plan = record.preflight, record.plan
+    first = {forecast.watch: forecast for forecast in reversed(said.forecasts)}
+    rows = [(f"    {watch}", stage_name(plan, f.step), f.sentence, _hours(f.hours_to_certificate)) for watch, f in first.items()]
+    never = [f"  cannot be decided: {sentence}" for sentence in (*said.undecidable, *said.unwatched)]
+    return [f"  {said.sentence}", *aligned(rows), *never]
+
+
+def _hours(hours: float | None) -> str:
+    return "" if hours is None else f"about {_seconds(int(hours * 3.6e9))}"
 
 
 def stage_name(plan: Plan, step: int) -> str:

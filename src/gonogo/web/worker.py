@@ -39,6 +39,7 @@ from gonogo.types.package import Package
 from gonogo.types.record import Digest
 from gonogo.web.releases import release_routes
 from gonogo.web.served import ServedContract
+from gonogo.workflow.jobs import open_jobs
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,6 +64,7 @@ class Worker:
         self._blobs = FileBlobs(folder / ".gonogo" / "blobs")
         self._records = Records(self._blobs)
         self._served: Mapping[str, Served] = {contract.name: ServedContract(contract, self.answerer, self.log, features=self.features)}
+        self._jobs = open_jobs(folder)
         self._features: dict[tuple[Any, ...], Features] = {}
         self._refused: dict[Digest, str] = {}
         self._refused_ns = 0
@@ -77,8 +79,8 @@ class Worker:
 
     @property
     def jobs(self) -> Jobs | None:
-        """Rows that are scored later."""
-        return None
+        """Rows that are scored later, in a process of the lowest priority."""
+        return self._jobs
 
     @property
     def routes(self) -> tuple[Path_, ...]:
@@ -180,6 +182,10 @@ class Worker:
     def _say_holds(self) -> None:
         self.page.hold(Holds(ready=self.answerer.held, refused=self._refused))
 
+    def resume_jobs(self) -> None:
+        """Go on with what was left when the last server ended."""
+        self._jobs.resume()
+
     def close(self) -> None:
         """Write down what is left, and be gone."""
         self.shadow.close()
@@ -208,6 +214,8 @@ def work(folder: Path, number: int, contract: Contract, listening: socket.socket
         counters=Counters(worker.places.metrics, number, (contract.name,), started_s=time.time()),
         counters_folder=worker.places.metrics,
     )
+    if number == 1:
+        worker.resume_jobs()
     server = uvicorn.Server(config(app))
     # What is loaded by now stays: the collector need not look at it again, and pages stay shared between processes.
     gc.collect()

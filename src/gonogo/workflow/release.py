@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gonogo.ledger import registry, rollouts
 from gonogo.serving.places import Places
@@ -13,14 +13,11 @@ from gonogo.serving.workerpage import living
 from gonogo.types.errors import PackageRefused, ReleaseRefused
 from gonogo.types.evidence import Evidence
 from gonogo.types.record import Digest
-from gonogo.types.release import Plan
+from gonogo.types.release import Plan, Preflight
 from gonogo.types.verdict import Verdict
 from gonogo.workflow import routes
 from gonogo.workflow.decide import find_verdict
 from gonogo.workflow.workspace import Workspace, open_workspace
-
-if TYPE_CHECKING:
-    from gonogo.gates.preflight import Preflight
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +50,8 @@ def release(verdict: str = "", *, folder: Path | str = ".", by: str = "") -> Ope
     _load_both(workspace, plan)
     _call_judge(plan)
     rollout = workspace.records.put(plan)
-    entry = workspace.ledger.append("rollout_opened", _opened(plan, rollout))
+    said = workspace.records.put(preflight)
+    entry = workspace.ledger.append("rollout_opened", {**_opened(plan, rollout), "preflight": said})
     now = rollouts.standing(workspace.ledger.entries(), plan.contract_name)
     if now is None or now.rollout != rollout:
         raise _refused("Another rollout was opened at the same moment.", found="that one is under way", next="gonogo rollout status")
@@ -99,18 +97,26 @@ def _check(workspace: Workspace, entries: tuple[Any, ...], stored: Digest, verdi
 
 
 def _plan(workspace: Workspace, stored: Digest, verdict: Verdict, held: routes.Office) -> tuple[Plan, Preflight]:
+    """The plan with the slices that its traffic can decide, and what it can decide at all."""
     from gonogo.gates.plan import plan
+    from gonogo.gates.preflight import choose_slices, planned_sample, preflight
+    from gonogo.workflow.traffic import measured_traffic, slices_of
 
-    made = plan(
-        workspace.contract,
-        verdict,
-        contract_digest=verdict.contract,
-        verdict_digest=stored,
-        champion=held.champion,
-        challenger=verdict.candidate,
-        salt=new_salt(),
-    )
-    return made, None
+    evidence = workspace.records.get(Evidence, verdict.evidence)
+    columns = dict.fromkeys(name for guardrail in workspace.contract.guardrails for name in guardrail.slices)
+    named: dict[str, Any] = {
+        "contract_digest": verdict.contract,
+        "verdict_digest": stored,
+        "champion": held.champion,
+        "challenger": verdict.candidate,
+        "salt": secrets.token_hex(16),  # of this rollout alone: who is in its canary is no likelier in that of the next
+    }
+    draft = plan(workspace.contract, verdict, **named, slices=slices_of(evidence, columns))
+    traffic = measured_traffic(Places.of(workspace.folder), draft, evidence)
+    kept, unwatched = choose_slices(draft, traffic)
+    sample = planned_sample(workspace.contract, traffic) if draft.method == "ab" else 0
+    made = plan(workspace.contract, verdict, **named, slices=kept, sample=sample or 0)
+    return made, preflight(made, traffic, unwatched=unwatched)
 
 
 def _load_both(workspace: Workspace, plan: Plan) -> None:
@@ -145,11 +151,6 @@ def _opened(plan: Plan, rollout: Digest) -> dict[str, Any]:
         "challenger": plan.challenger,
         "why": f"verdict {plan.verdict[:19]} is GO",
     }
-
-
-def new_salt() -> str:
-    """Of one rollout alone, so that who is in the canary of one is no likelier in that of the next."""
-    return secrets.token_hex(16)
 
 
 def _refused(message: str, *, found: str, expected: str = "", next: str = "") -> ReleaseRefused:  # noqa: A002
