@@ -27,7 +27,8 @@ _ORDINARY = 65_536  # bytes; larger than any row but a strange one
 _RETRY_EVERY_S = 0.5  # while the disk has no room for a segment
 _NOTHING = b"\xc0"  # a payload is never empty, for a length of 0 is no frame: msgpack's nil
 _LOST = int(FrameKind.LOST)
-_HEAD = segments.PAIR
+_pack, _word, _put_length = REST.pack, LENGTH.pack, LENGTH.pack_into
+_crc32, _monotonic_ns, _time_ns = zlib.crc32, time.monotonic_ns, time.time_ns
 
 
 class Log:
@@ -111,9 +112,9 @@ class Log:
         at_ns, wall_us: 0 is now. The others as in types/traffic.FRAME. Raises struct.error for a number that its field cannot hold.
         """
         if not at_ns:
-            at_ns = time.monotonic_ns()
+            at_ns = _monotonic_ns()
         if not wall_us:
-            wall_us = time.time_ns() // 1000
+            wall_us = _time_ns() // 1000
         if not payload:
             payload = _NOTHING
         with self._lock:
@@ -123,13 +124,10 @@ class Log:
                 self._untold += 1
                 return False
             seq = self._seq + 1
-            body = (
-                REST.pack(
-                    at_ns, wall_us, seq, request, key, unit, bucket, slices, epoch, kind, arm, status, 0, propensity, latency_us, score
-                )
-                + payload
+            body = _pack(
+                at_ns, wall_us, seq, request, key, unit, bucket, slices, epoch, kind, arm, status, 0, propensity, latency_us, score
             )
-            self._write(body, seq)
+            self._write(body + payload, seq)
             return True
 
     def _write(self, body: bytes, seq: int) -> None:
@@ -137,10 +135,9 @@ class Log:
         assert map_ is not None
         end = at + 8 + len(body)
         try:
-            map_[at + 8 : end] = body
+            map_[at + 4 : end] = _word(_crc32(body)) + body
             # The length, the first word, is written after everything else: until then there is no frame.
-            _HEAD.pack_into(map_, at, 0, zlib.crc32(body))
-            LENGTH.pack_into(map_, at, len(body) + 8 - FRAME_BYTES)
+            _put_length(map_, at, len(body) + 8 - FRAME_BYTES)
         except BaseException:
             # An interrupt between two of these lines: bytes left here could be read as a length behind the next, shorter row.
             map_[at:end] = bytes(end - at)

@@ -136,6 +136,7 @@ class PredictionLog:
     ) -> None:
         """Go on behind what that writer wrote last. folder: FOLDER/.gonogo/serving/log. Raises LogFailed (see log.Log)."""
         self.log = Log(folder, writer, segment_bytes=segment_bytes, sync_every_s=sync_every_s, wait_s=wait_s)
+        self._write = self.log.append
         self.folder = folder
         self._shapes: dict[str, Shape] = {}
 
@@ -193,11 +194,24 @@ class PredictionLog:
 
         shape: the name that `declare` gave. key: values of the row's key; key_hash: their `row_key` where it is known already.
         """
-        return self._append(
+        score = answer[0] if answer else _NAN
+        return self._write(
             _PREDICTION,
-            (request_id, shape, key, decided_us, question, inputs, answer, why),
-            request, key, key_hash, unit, bucket, slices, epoch, arm, status, propensity, latency_us, answer, at_ns, wall_us,
-        )  # fmt: skip
+            encoded((request_id, shape, key, decided_us, question, inputs, answer, why)),
+            at_ns,
+            wall_us,
+            request,
+            row_key(key) if key_hash is None else key_hash,
+            unit,
+            bucket,
+            slices,
+            epoch,
+            arm,
+            status,
+            propensity,
+            latency_us if latency_us < _MOST_US else _MOST_US,
+            score if type(score) is float else _number(score),
+        )
 
     def append_shadow(
         self,
@@ -225,37 +239,10 @@ class PredictionLog:
 
         propensity: that of the answer which it shadows.
         """
-        return self._append(
-            _SHADOW,
-            ("", shape, key, decided_us, (), inputs, answer, why),
-            request, key, key_hash, unit, bucket, slices, epoch, arm, status, propensity, latency_us, answer, at_ns, wall_us,
-        )  # fmt: skip
-
-    def _append(
-        self,
-        kind: int,
-        payload: tuple[Any, ...],
-        request: int,
-        key: tuple[Any, ...],
-        key_hash: int | None,
-        unit: int,
-        bucket: int,
-        slices: int,
-        epoch: int,
-        arm: int,
-        status: int,
-        propensity: float,
-        latency_us: int,
-        answer: tuple[Any, ...],
-        at_ns: int,
-        wall_us: int,
-    ) -> bool:
         score = answer[0] if answer else _NAN
-        if type(score) is not float:
-            score = _number(score)
-        return self.log.append(
-            kind,
-            encoded(payload),
+        return self._write(
+            _SHADOW,
+            encoded(("", shape, key, decided_us, (), inputs, answer, why)),
             at_ns,
             wall_us,
             request,
@@ -267,8 +254,8 @@ class PredictionLog:
             arm,
             status,
             propensity,
-            latency_us if latency_us <= _MOST_US else _MOST_US,
-            score,
+            latency_us if latency_us < _MOST_US else _MOST_US,
+            score if type(score) is float else _number(score),
         )
 
     def append_outcome(
