@@ -60,7 +60,8 @@ class Replay:
     def stop(self) -> None:
         """End after the present stretch."""
         self._stopped.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     @property
     def is_over(self) -> bool:
@@ -158,17 +159,18 @@ def _tables(contract: dict[str, Any], start: datetime) -> dict[str, list[Row]]:
     made = {}
     for name, source in contract["sources"].items():
         if source.get("timeless"):
+            made[name] = []  # attributes do not change: the model came with them
             continue
         connection = duckdb.connect()
         connection.execute("SET TimeZone = 'UTC'")
         connection.register("input", getattr(nycflights, source["read"].rsplit(":", 1)[1])())
         moment = contract["rows"]["decided_at"] if name == contract["rows"]["source"] else source["known_at"]
         late = "(dep_delay >= 15)::int" if name == "flights" else "null"
-        table = connection.execute(
-            f"select *, {moment} as known, {late} as late from ({source['sql']}) where {moment} >= ? and {moment} < ? order by {moment}",
-            [start - timedelta(days=7), start + timedelta(days=61)],
-        ).to_arrow_table()
-        made[name] = table.to_pylist()
+        table = connection.sql(
+            f"select *, {moment} as known, {late} as late from ({source['sql']}) where {moment} >= $begin and {moment} < $end order by {moment}",
+            params={"begin": start - timedelta(days=7), "end": start + timedelta(days=61)},
+        )
+        made[name] = table.to_arrow_table().to_pylist()
     return made
 
 
