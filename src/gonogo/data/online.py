@@ -235,7 +235,9 @@ def _order(plan: EventSource, shaped: Mapping[str, Any]) -> tuple[Order, int]:
 def _us(moment: int | datetime | None) -> int | None:
     """Microseconds since 1970; integers are taken as such."""
     if not isinstance(moment, datetime):
-        return moment
+        if moment is None or hasattr(moment, "__index__"):
+            return moment
+        raise TimeRefused("a time that is none", found=repr(moment)[:60], expected="an aware moment, or microseconds since 1970")
     if moment.tzinfo is None:
         raise TimeRefused("a naive time", found=moment.isoformat(), expected="an aware moment", next="say in which zone it is")
     passed = moment - EPOCH

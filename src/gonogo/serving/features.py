@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import threading
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from operator import itemgetter
@@ -33,6 +34,9 @@ Row = tuple[Sequence[Any], str, "int | None"]  # values in the order of the inpu
 _TYPES = {"number": "DOUBLE", "integer": "BIGINT", "boolean": "BOOLEAN", "text": "VARCHAR", "time": AWARE}
 _TEXTS = ("VARCHAR", "TIMESTAMP", "DATE")
 _NATURAL = (*WHOLE, "BOOLEAN", "VARCHAR", AWARE)  # types whose values a request says as events hold them
+_EVICT_EVERY = 100_000  # events
+_ASKED = 10_000  # the last rows, before the earliest of which …
+_SLACK_US = 86_400_000_000  # … by a day nothing is forgotten that a window of it reaches
 _KEPT = 100_000  # moments at which a source was heard from
 
 
@@ -65,6 +69,8 @@ class Features:
         self._request = RequestRow((*requests, *keys, moment), types, self._connect)
         self._fresh_us = duration_us(freshness) if freshness and plan.streams else None
         self._heard = {source.name: Heard() for source in plan.sources if not source.timeless}
+        self._asked: deque[int] = deque(maxlen=_ASKED)
+        self._n_taken = 0
         self._online = self._open_online() if plan.streams else None
         self._places = tuple(self.inputs.index(request.name) for request in requests)
         for source, events in (seeds or {}).items():
@@ -110,6 +116,11 @@ class Features:
             known = self._online.apply(source, event)
             if known is not None and source in self._heard:
                 self._heard[source].add(*known)
+            self._n_taken += 1
+            if self._n_taken >= _EVICT_EVERY and self._asked:
+                self._n_taken = 0
+                # Rows may be asked of days that are long gone, when traffic is replayed: the clock says nothing of what is needed.
+                self._online.evict(min(self._asked) - _SLACK_US)
 
     def seed(self, source: str, events: pa.Table) -> None:
         """Take in many events at once, as `data.expressions.read_events` shapes them; each entity's when it is first asked for."""
@@ -136,7 +147,7 @@ class Features:
     def _online_reader(
         self, pick: Callable[[Sequence[Any]], Sequence[Any]], place: Mapping[str, int], online: OnlineState
     ) -> Callable[[Sequence[Any]], Row]:
-        request, lock, places, empty = self._request, self._lock, self._places, [None] * len(self.inputs)
+        request, lock, places, asked, empty = self._request, self._lock, self._places, self._asked, [None] * len(self.inputs)
         # A key is compared as the events hold it: a date that the request says as text is one in the engine's words, behind the question.
         behind = {part: len(place) + i for i, part in enumerate(self._odd_keys)}
         n_odd = len(behind)
@@ -154,6 +165,7 @@ class Features:
                 for at, value in zip(places, made, strict=False):
                     row[at] = value
                 online.fill(row, [key(question) for key in keys], decided)
+                asked.append(decided)
                 return row, self._stale(decided), decided
 
         return read
