@@ -164,6 +164,8 @@ def _traffic_verbs(verbs: Any) -> None:
     rollout = verbs.add_parser("rollout", help="see and steer a rollout", description="see and steer a rollout")
     rollout_verbs = rollout.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _json(_folder(_verb(rollout_verbs, "status", "where it stands, and what the evidence says", traffic.status)))
+    page = _folder(_verb(rollout_verbs, "page", "write its page: shares, evidence and decisions over time", traffic.page))
+    page.add_argument("--rollout", default="", metavar="DIGEST", help="which one, by its first digits; default: the newest")
     for name, does, run, why in (
         ("hold", "stay where it is until somebody resumes it", traffic.hold, True),
         ("resume", "go on after a hold", traffic.resume, True),

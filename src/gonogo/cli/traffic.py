@@ -40,6 +40,14 @@ def status(options: Namespace) -> int:
     return _print(look(options.folder), text_rollout.situation, options)
 
 
+def page(options: Namespace) -> int:
+    """The page of a rollout."""
+    from gonogo.workflow.rollout_page import rollout_page
+
+    say(f"page: {rollout_page(options.folder, options.rollout)}")
+    return 0
+
+
 def hold(options: Namespace) -> int:
     """Stay."""
     from gonogo.workflow.rollout import hold as act
