@@ -35,8 +35,16 @@ async def _mounted(request: Request) -> Response:
 
 
 ROUTES = (
-    Route(method="POST", path="/v1/releases/{digest}", scope="release", answer=_mounted, summary="A release", body={"type": "object"}),
-    Route(method="GET", path="/v1/releases", scope="release", answer=_mounted, summary="All releases"),
+    Route(
+        method="POST",
+        path="/v1/releases/{digest}",
+        scope="release",
+        answer=_mounted,
+        summary="A release",
+        body={"type": "object"},
+        returns={201: {}},
+    ),
+    Route(method="GET", path="/v1/releases", scope="release", answer=_mounted, summary="All releases", returns={201: {}}),
 )
 
 

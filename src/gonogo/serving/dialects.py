@@ -148,7 +148,9 @@ def _of_datatype(value: Any, datatype: str, where: str) -> Any:
     elif datatype == "BYTES":
         if isinstance(value, str):
             return value
-    elif not isinstance(value, bool) and isinstance(value, int if datatype in _INTEGERS else int | float):
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        pass
+    elif datatype not in _INTEGERS or value == value // 1:  # 3.0 is whole
         return value
     raise _refused(f"a value is no {datatype}", value, datatype, f"{where}.data")
 

@@ -166,7 +166,10 @@ async def _submit(app: App, call: Call) -> Reply:
     jobs = _jobs(app)
     # In a thread: the interpreter goes on answering others between two rows of a job of many megabytes.
     body = await asyncio.to_thread(_read_job, app, call.body)
-    record = jobs.submit({**body, "by": call.who})
+    try:
+        record = await asyncio.to_thread(jobs.submit, {**body, "by": call.who})
+    except TooMuch as full:
+        raise Refusal(429, full) from full
     return json_reply(record, 202, headers=[(b"location", f"/v1/jobs/{record['id']}".encode())])
 
 

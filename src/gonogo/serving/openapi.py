@@ -29,7 +29,7 @@ _TYPES: Mapping[str, dict[str, Any]] = {
     "integer": {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
     "boolean": {"type": "boolean"},
     "text": {"type": "string"},
-    "time": {"type": "string", "format": "date-time"},
+    "time": {"type": "string", "format": "date-time", "pattern": "^(?!0000|0001|9999)"},
 }
 _TEXT = {"type": "string"}
 _ERROR = {"$ref": "#/components/schemas/Error"}
