@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from gonogo import __version__
-from gonogo.cli import commands, traffic
+from gonogo.cli import commands, keys, traffic
 from gonogo.types.errors import GonogoError, HouseError, MemoryExhausted, StorageFailed, UsageError
 
 DONE, NO_GO = 0, 1
@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     verify = _folder(_verb(ledger_verbs, "verify", "is every entry as it was written?", commands.ledger_verify))
     verify.add_argument("--head", help="a head kept elsewhere: finds a ledger that was cut off")
     _json(_folder(_verb(ledger_verbs, "list", "every entry, oldest first", commands.ledger_list)))
-    replay = _json(_verb(verbs, "replay", "decide an old verdict again and compare bytes", commands.replay))
+    replay = _json(_verb(verbs, "replay", "decide an old verdict, or a rollout's judgement, again and compare bytes", commands.replay))
     replay.add_argument("verdict", metavar="VERDICT", help="a digest, or its first six or more digits")
     replay.add_argument("--folder", default=".", help="the folder of its ledger; default: here")
     does = (
@@ -180,6 +180,20 @@ def _traffic_verbs(verbs: Any) -> None:
     rollback = _acting(_json(_verb(verbs, "rollback", "bring the model back that answered before", traffic.rollback)))
     rollback.add_argument("contract", metavar="CONTRACT", help="the contract's name")
     rollback.add_argument("--why", required=True, help="the reason, for the ledger")
+    _keys_verbs(verbs)
+
+
+def _keys_verbs(verbs: Any) -> None:
+    """Who may ask the server."""
+    held = verbs.add_parser("keys", help="who may ask the server, and for what", description="who may ask the server, and for what")
+    keys_verbs = held.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    add = _verb(keys_verbs, "add", "make a key and print it, this once", keys.add)
+    add.add_argument("--scope", action="append", required=True, choices=("predict", "outcomes", "release", "admin"), help="what it opens")
+    revoke = _verb(keys_verbs, "revoke", "take a key back", keys.revoke)
+    for each in (add, revoke):
+        each.add_argument("name", metavar="NAME", help="who holds it; in the ledger as key:NAME")
+        each.add_argument("--folder", default=".", help="the folder of its contract; default: here")
+    _json(_folder(_verb(keys_verbs, "list", "which keys there are, never the keys themselves", keys.show)))
 
 
 def _acting(command: argparse.ArgumentParser, *, folder: bool = True) -> argparse.ArgumentParser:
