@@ -73,8 +73,15 @@ class Served:
         self.log = (folder / "serve.log").open("w+")
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self.log, env={**os.environ, **(environment or {})})
         self.workers = workers
+        try:
+            self._await()
+        except BaseException:
+            self.end()
+            raise
+
+    def _await(self) -> None:
         self.port = int(wait_for(lambda: re.search(r"http://127\.0\.0\.1:(\d+)", self.said()), what="a port")[1])
-        wait_for(lambda: "ready after" in self.said(), what=f"ready: {self.said()}")
+        wait_for(lambda: "ready after" in self.said(), what="ready")
 
     def said(self) -> str:
         return (self.folder / "serve.log").read_text()

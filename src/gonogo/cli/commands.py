@@ -141,9 +141,18 @@ def ledger_list(options: Namespace) -> int:
 
 
 def replay(options: Namespace) -> int:
-    """Decide an old verdict again."""
+    """Decide an old verdict, or judge a stage of a rollout, again."""
+    from gonogo.workflow.replay import is_judgement, replay_judgement
     from gonogo.workflow.replay import replay as again
 
+    if is_judgement(options.verdict, folder=options.folder):
+        made = replay_judgement(options.verdict, folder=options.folder)
+        if options.json:
+            say(json.dumps({"judgement": made.digest, "same_bytes": True, "n_lines": made.n_lines, "n_bytes": made.n_bytes}, indent=2))
+        else:
+            said = f"{made.judgement.status.value}  {text.short(made.digest)}  the same {made.n_bytes:,} bytes again"
+            say(f"{said}, from {made.n_lines:,} lines of the judge's log")
+        return 0
     replayed = again(options.verdict, folder=options.folder)
     if options.json:
         say(json.dumps({"verdict": replayed.digest, "same_bytes": True, "n_bytes": replayed.n_bytes}, indent=2))

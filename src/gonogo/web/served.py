@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from gonogo.data.planning import field_type
 from gonogo.serving.answer import Answerer
+from gonogo.serving.online_log import OnlineLog
 from gonogo.serving.predictionlog import PredictionLog
 from gonogo.serving.service import Position, Taken, Value
 from gonogo.types.contract import Contract
-from gonogo.types.errors import GonogoError, LogFailed
+from gonogo.types.errors import LogFailed
 from gonogo.types.package import Field
 
 if TYPE_CHECKING:
@@ -25,11 +26,19 @@ KNOWN_AT = "known_at"
 class ServedContract:
     """The contract of a folder: `serving.service.Served`."""
 
-    def __init__(self, contract: Contract, answerer: Answerer, log: PredictionLog, *, features: Callable[[], tuple[Features, ...]]) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        answerer: Answerer,
+        log: PredictionLog,
+        online: OnlineLog,
+        *,
+        features: Callable[[], tuple[Features, ...]],
+    ) -> None:
         """features: those of every model that is held, each once."""
         self.name = contract.name
         self.question = contract.question
-        self._contract, self._answerer, self._log = contract, answerer, log
+        self._contract, self._answerer, self._log, self._online = contract, answerer, log, online
         self._held = features
         self._features: tuple[Features, ...] = ()
         self._events: Mapping[str, tuple[Field, ...]] = {}
@@ -75,19 +84,7 @@ class ServedContract:
 
     def take_events(self, source: str, rows: Sequence[Mapping[str, Value]], who: str) -> Taken:
         """Events for the online state: written to the log, then known here at once and to the other workers when they read it."""
-        n_taken, refused = 0, []
-        for i, row in enumerate(rows):
-            try:
-                for features in self._held():
-                    features.take(source, row)
-            except GonogoError as error:
-                refused.append((i, error))
-                continue
-            if not self._log.append_event(source=source, values=row):
-                refused.append((i, _unwritten(self._log)))
-                continue
-            n_taken += 1
-        return Taken(n_taken=n_taken, refused=tuple(refused))
+        return self._online.take(source, rows, who)
 
     def take_outcomes(self, rows: Sequence[Mapping[str, Value]], who: str) -> Taken:
         """What came true, written to the log; it is joined and judged when it has matured."""

@@ -47,7 +47,7 @@ def serve(
     places = Places.of(folder)
     check_bind(host, has_auth=places.keys.exists() or (places.root / "oidc.toml").exists())
     listening = _listen(host, port)
-    with _only_one(places), listening:
+    with listening, _only_one(places):
         prepared = prepare(folder, say=say)
         _load()
         _forget_workers(places)

@@ -25,6 +25,7 @@ from gonogo.serving.connection import config
 from gonogo.serving.features import Features, features_of
 from gonogo.serving.keys import KeyRing
 from gonogo.serving.metrics import Counters
+from gonogo.serving.online_log import OnlineLog
 from gonogo.serving.places import Places
 from gonogo.serving.predictionlog import PredictionLog
 from gonogo.serving.route import Route, RouteReader
@@ -60,12 +61,15 @@ class Worker:
         self.reader = RouteReader(self.places.route)
         self.log = PredictionLog(self.places.log, f"w{number}", wait_s=5.0)
         self.shadow = Shadow(self.log)
-        self.answerer = Answerer(contract, route=self.reader.current, log=self.log, shadow=self.shadow)
+        self._features: dict[tuple[Any, ...], Features] = {}
+        self._online = OnlineLog(self.log, archive=self.places.archive, features=self.features)
+        self.answerer = Answerer(contract, route=self.reader.current, log=self.log, shadow=self.shadow, catch_up=self._online.catch_up)
         self._blobs = FileBlobs(folder / ".gonogo" / "blobs")
         self._records = Records(self._blobs)
-        self._served: Mapping[str, Served] = {contract.name: ServedContract(contract, self.answerer, self.log, features=self.features)}
+        self._served: Mapping[str, Served] = {
+            contract.name: ServedContract(contract, self.answerer, self.log, self._online, features=self.features)
+        }
         self._jobs = open_jobs(folder)
-        self._features: dict[tuple[Any, ...], Features] = {}
         self._refused: dict[Digest, str] = {}
         self._refused_ns = 0
         self._loading: threading.Thread | None = None
@@ -114,6 +118,7 @@ class Worker:
     def beat(self) -> None:
         """One look at the route: what is new is loaded, what is old let go, and the page says so. By the thread that answers."""
         now = time.monotonic_ns()
+        self._online.catch_up(now)
         route = self.reader.current(now)
         if route is not None and self._loading is None:
             self._follow(route, now)
@@ -165,7 +170,10 @@ class Worker:
         key = (package.plan, tuple(sorted(package.seeds.items())), package.fields, trained.rows.decided_at, trained.freshness)
         features = self._features.get(key)
         if features is None:
-            features = self._features[key] = features_of(package, self._records.get(Plan, package.plan), trained, self._seeds(package))
+            features = features_of(package, self._records.get(Plan, package.plan), trained, self._seeds(package))
+            self._features = {**self._features, key: features}
+            self._online.open(features)
+            features.warm()
         self.answerer.hold(model, features)
 
     def _seeds(self, package: Package) -> dict[str, pa.Table]:
