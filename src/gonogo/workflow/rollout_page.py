@@ -153,7 +153,7 @@ def _stages(story: tuple[tuple[Entry, Standing], ...], n_lines: int) -> Iterator
     final = int(last[0].body.get("cut", n_lines)) if not last[1].is_under_way else n_lines
     first = {standing.step: standing for standing in reversed(entered)}  # a policy may enter its own stage again
     steps = sorted(first)
-    for step, following in zip(steps, [*steps[1:], None], strict=True):
+    for step, following in zip(steps, [*steps[1:], None], strict=False):
         yield _Stage(standing=first[step], end=first[following].start if following is not None else final)
 
 
