@@ -148,6 +148,13 @@ def test_without_keys_only_names_of_this_machine_are_answered():
         assert ask(app, "GET", "/livez", host=host).status_code == 200
 
 
+def test_where_others_can_reach_it_a_file_that_is_gone_opens_to_nobody(tmp_path):
+    app = App(FakeService(), access=Access(keys=KeyRing(tmp_path / "keys.json"), must_ask=True), log=lambda line: None)
+    assert ask(app, "POST", ASK, json=ROW).status_code == 401
+    assert ask(app, "POST", ASK, add_key(tmp_path / "other.json", "a", ["admin"]), json=ROW).status_code == 401
+    assert ask(app, "GET", "/livez").status_code == 200
+
+
 def test_an_address_that_others_reach_needs_keys():
     for host in ("127.0.0.1", "::1", "localhost", "127.0.0.2"):
         check_bind(host, has_auth=False)

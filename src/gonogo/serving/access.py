@@ -46,8 +46,12 @@ LOCAL = Caller(who="local", scopes=frozenset({"admin"}))
 class Access:
     """The door: keys of a file, tokens of a provider, or this machine alone."""
 
-    def __init__(self, *, keys: KeyRing | None = None, tokens: Tokens | None = None, hosts: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, *, keys: KeyRing | None = None, tokens: Tokens | None = None, hosts: tuple[str, ...] = (), must_ask: bool = False
+    ) -> None:
+        """must_ask: others can reach this address. Somebody must say who they are even where the file of the keys has vanished."""
         self.keys = keys
+        self.must_ask = must_ask
         self.tokens = tokens
         self._hosts = frozenset(host.lower() for host in hosts)
         self._own: dict[bytes, bool] = {}  # Host header → is it a name of this machine
@@ -55,7 +59,7 @@ class Access:
 
     def asks(self, now_ns: int) -> bool:
         """Whether somebody must say who they are."""
-        return self.tokens is not None or (self.keys is not None and self.keys.asks(now_ns))
+        return self.must_ask or self.tokens is not None or (self.keys is not None and self.keys.asks(now_ns))
 
     def known(self, headers: Mapping[bytes, bytes], now_ns: int) -> Caller | None:
         """Who asks, if that is known at once; None where a token must be checked first (`check`).
@@ -63,7 +67,7 @@ class Access:
         Raises NotAuthenticated, or NotPermitted for a name that is not this machine's.
         """
         keys = self.keys
-        if self.tokens is None and (keys is None or not keys.asks(now_ns)):
+        if not self.must_ask and self.tokens is None and (keys is None or not keys.asks(now_ns)):
             host = headers.get(b"host", b"")
             if not (self._own[host] if host in self._own else self._is_own(host)):
                 raise _foreign(host)
