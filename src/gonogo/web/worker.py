@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from gonogo.backends.files import FileBlobs
 from gonogo.ledger.records import Records
-from gonogo.serving.access import Access
+from gonogo.serving.access import Access, is_loopback
 from gonogo.serving.answer import Answerer
 from gonogo.serving.app import App
 from gonogo.serving.connection import config
@@ -214,7 +214,9 @@ def work(folder: Path, number: int, contract: Contract, listening: socket.socket
 
     worker = Worker(folder, number, contract)
     worker.load_first()
-    access = Access(keys=KeyRing(worker.places.keys), tokens=_tokens(worker.places), hosts=settings.hosts)
+    # A worker that comes back finds what is left of the keys: where others can reach it, that must not open the door.
+    must_ask = not is_loopback(listening.getsockname()[0])
+    access = Access(keys=KeyRing(worker.places.keys), tokens=_tokens(worker.places), hosts=settings.hosts, must_ask=must_ask)
     app = App(
         worker,
         settings=settings,
