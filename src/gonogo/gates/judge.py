@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from gonogo.gates.judge_rulings import judgement_of
+from gonogo.gates.judge_rulings import MISMATCH_ALPHA, judgement_of
 from gonogo.gates.plan import COUNT, DISTRIBUTION, LATENCY, LOSS, QUANTILES, judged
 from gonogo.stats.bets import FAR_LOWER, HIGHER, LOWER, PATIENCE, RESERVE, STAKES
 from gonogo.types.errors import ReplayDiffers
@@ -90,7 +90,15 @@ class Judge:
     @property
     def decided(self) -> bool:
         """Is harm shown that brings the release back? Cheap: ask after every block."""
-        return bool((self.state.t["failed"][self._backs_out] == 1).any())
+        blamed = (self.state.t["failed"] == 1) & self._backs_out
+        if self.is_misdealt:
+            blamed &= self.rules.w["kind"] == self._kernel.LOSS
+        return bool(blamed.any())
+
+    @property
+    def is_misdealt(self) -> bool:
+        """Do units fall on the arms otherwise than the share says? No comparison of the arms then says anything of the challenger."""
+        return float(self.state.x[self._kernel.RATIO_HIGHEST]) >= -math.log(MISMATCH_ALPHA)
 
     @property
     def taken(self) -> int:

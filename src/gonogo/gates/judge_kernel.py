@@ -411,7 +411,7 @@ def _trial(w, arm, hit, share, r, s):  # type: ignore[no-untyped-def]
     s.counts[w, TRIALS, arm] += 1
     s.counts[w, HITS, arm] += hit
     if hit == 1:
-        chance = share * r.w[w].margin / (share * r.w[w].margin + 1.0 - share)
+        chance = share * r.w[w].margin / (share * r.w[w].margin + (1.0 - share))
         _flip(arm, chance, lane, RATIO, r, s)
     if arm == 1 and not math.isnan(r.w[w].rate):
         _flip(hit, r.w[w].rate, lane, RATED, r, s)
@@ -422,7 +422,7 @@ def _harm(w, arm, share, r, s):  # type: ignore[no-untyped-def]
     """A unit's first event: whose is it? Until the stage has certified the watch, against "no harm"; then against "within the margin"."""
     lane = r.w[w].lane
     if s.t[w].certified == 1:
-        chance = share * r.w[w].margin / (share * r.w[w].margin + 1.0 - share)
+        chance = share * r.w[w].margin / (share * r.w[w].margin + (1.0 - share))
         _flip(arm, chance, lane, AFTER, r, s)
     else:
         _flip(arm, share, lane, BEFORE, r, s)
@@ -461,7 +461,7 @@ def _bin_trial(w, found, arm, share, rates, r, s):  # type: ignore[no-untyped-de
         lane = r.w[w].lane + b
         if b == found:
             s.bin_hits[lane, arm] += 1
-            chance = share * r.w[w].margin / (share * r.w[w].margin + 1.0 - share)
+            chance = share * r.w[w].margin / (share * r.w[w].margin + (1.0 - share))
             _flip(arm, chance, lane, BEFORE, r, s)
             _flip(arm, chance, lane, RATIO, r, s)
         if rates == 1 and arm == 1 and not math.isnan(r.w[w].rate):

@@ -118,6 +118,8 @@ def _status(judge: Judge, w: int) -> tuple[Status, str]:
 def _torn(judge: Judge, w: int) -> str:
     """Why the measurement itself cannot be trusted; "" where it can."""
     watch, state, kernel = judge.watches[w], judge.state, judge._kernel
+    if watch.kind != LOSS and judge.is_misdealt:
+        return "units are not dealt to the arms as the share says, so the arms cannot be compared"
     if watch.kind == LOSS:
         rows, unmeasured, champion_zeros, challenger_zeros = (int(count) for count in state.measured[watch.loss])
         if unmeasured >= FEW and unmeasured > MOST_UNMEASURED * rows:
@@ -205,7 +207,7 @@ def _checks(judge: Judge) -> Iterator[WatchRuling]:
     yield _traffic(judge)
     state, kernel = judge.state, judge._kernel
     if judge.plan.stages[judge.step].phase is Phase.CANARY:
-        dealt = float(state.x[kernel.RATIO_HIGHEST]) < math.log(1 / MISMATCH_ALPHA)
+        dealt = not judge.is_misdealt
         units = f"{int(state.n[kernel.UNITS_1]):,} of {_units(judge):,} units are the challenger's"
         yield _check(
             judge, "sample ratio", Status.PASS if dealt else Status.ERROR, f"{units}, {'as' if dealt else 'not as'} its share says"
@@ -262,14 +264,14 @@ def _alarms(judge: Judge, status: Status) -> Iterator[str]:
     state, kernel, stage = judge.state, judge._kernel, judge.plan.stages[judge.step]
     if state.n[kernel.OUTAGE]:
         yield "both arms fail" if stage.phase in (Phase.SHADOW, Phase.CANARY) else "answers fail"
-    if stage.phase is Phase.CANARY and float(state.x[kernel.RATIO_HIGHEST]) >= math.log(1 / MISMATCH_ALPHA):
+    if judge.is_misdealt:
         yield "units are not dealt as the share says"
+    elif any(_torn(judge, w) for w in range(len(judge.watches))):
+        yield "a measurement failed"
     if state.x[kernel.LOST]:
         yield "rows are missing from the log"
     if state.n[kernel.STRAY]:
         yield "an arm answers that should not"
-    if any(_torn(judge, w) for w in range(len(judge.watches))):
-        yield "a measurement failed"
     if status is not Status.PASS and int(state.n[kernel.ELAPSED]) // 1000 > stage.patience_us:
         yield "undecided for longer than rollout.patience"
     elif int(state.n[kernel.QUIET]) > max(int(judge.rules.c["vouch_ns"][0]), STALE_NS):
