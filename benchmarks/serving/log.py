@@ -120,18 +120,17 @@ def hot(rounds: int, seconds: float) -> None:
     found: dict[str, list[list[float]]] = {sink: [] for sink in SINKS}
     for _ in range(rounds):
         for sink in random.sample(SINKS, len(SINKS)):
-            folder = Path(tempfile.mkdtemp(dir="."))
+            folder = Path(tempfile.mkdtemp())
             command = [sys.executable, "-m", "benchmarks.serving.log", "--child", sink, "--folder", str(folder), "--seconds", str(seconds)]
             said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             found[sink].append(json.loads(said))
             shutil.rmtree(folder)
-    print(
-        f"{'sink':28} {'+ CPU us/row':>22} {'call p50':>18} {'p99':>18} {'p99.9':>18} {'max':>18}   (median of {rounds} rounds [least, most])"
-    )
+    print(f"median of {rounds} rounds [least, most], us")
+    print(f"{'sink':28}{'+ CPU/row':>20}{'call p50':>20}{'p99':>20}{'p99.9':>22}{'max':>24}")
     for sink, runs in found.items():
         cpu = [run[0] - base[0] for run, base in zip(runs, found["none"], strict=True)]
         columns = [cpu, *([run[i] for run in runs] for i in range(1, 5))]
-        print(f"{sink:28} " + " ".join(f"{statistics.median(c):7.2f} [{min(c):.1f}, {max(c):.1f}]" for c in columns))
+        print(f"{sink:28}" + "".join(f"{statistics.median(c):9.2f} [{min(c):.1f}, {max(c):.1f}]" for c in columns), flush=True)
 
 
 KILLED = """
@@ -154,7 +153,7 @@ def kills(n: int) -> None:
     from gonogo.serving.tail import Tail
     from gonogo.types.traffic import FrameKind
 
-    folder, rng = Path(tempfile.mkdtemp(dir=".")), random.Random(1)
+    folder, rng = Path(tempfile.mkdtemp()), random.Random(1)
     tail, seen, missing, damaged = Tail(folder), 0, 0, 0
     for _ in range(n):
         process = subprocess.Popen([sys.executable, "-c", KILLED, str(folder), str(seen)], stdout=subprocess.PIPE)
@@ -188,7 +187,7 @@ def read(n: int) -> None:
     from gonogo.serving.predictionlog import PredictionLog, Shape
     from gonogo.serving.tail import Tail
 
-    folder = Path(tempfile.mkdtemp(dir="."))
+    folder = Path(tempfile.mkdtemp())
     shape = Shape(candidate="c", key={"id": "integer"}, question=dict.fromkeys(NAMES, "number"), inputs={}, outputs={"p": "number"})
     with PredictionLog(folder / "log", "w0") as log:
         name = log.declare(shape)
@@ -231,7 +230,7 @@ def pending(n: int) -> None:
     from gonogo.serving.tail import Batch, Position
     from gonogo.types.traffic import FRAME, FrameKind
 
-    folder = Path(tempfile.mkdtemp(dir="."))
+    folder = Path(tempfile.mkdtemp())
     join, rng, at_once = OutcomeJoin(folder / "join", window_us=10**12, absent="negative"), np.random.default_rng(1), 10_000
     keys = rng.integers(1, 2**64, n, np.uint64)
 
@@ -250,9 +249,8 @@ def pending(n: int) -> None:
         last = time.process_time() - began
     told(f"predictions until {n:,} wait", n, time.process_time() - cpu)
     print(f"  {n / (time.perf_counter() - wall):,.0f}/s by the clock; the last {at_once:,}: {at_once / last:,.0f} per CPU s")
-    print(
-        f"  memory + {(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024:.0f} MB; file {(folder / 'join').stat().st_size / n:.0f} bytes each"
-    )
+    used = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    print(f"  memory + {used:.0f} MB; file {(folder / 'join').stat().st_size / n:.0f} bytes each")
     some = rng.choice(keys, 200_000, replace=False)
     cpu, wall, joined = time.process_time(), time.perf_counter(), 0
     for start in range(0, len(some), 1000):

@@ -138,11 +138,14 @@ class Log:
             map_[at + 4 : end] = _word(_crc32(body)) + body
             # The length, the first word, is written after everything else: until then there is no frame.
             _put_length(map_, at, len(body) + 8 - FRAME_BYTES)
+            self._at, self._seq = (end + 7) & -8, seq
         except BaseException:
-            # An interrupt between two of these lines: bytes left here could be read as a length behind the next, shorter row.
-            map_[at:end] = bytes(end - at)
+            # An interrupt between two of these lines: the row is whole, or nothing of it may be left to be read as a length later.
+            if map_[at : at + 4] != b"\0\0\0\0":
+                self._at, self._seq = (end + 7) & -8, seq
+            else:
+                map_[at:end] = bytes(end - at)
             raise
-        self._at, self._seq = (end + 7) & -8, seq
 
     def _make_room(self, length: int) -> bool:
         """A segment with room for the row, and for what must be told of lost ones before it."""
