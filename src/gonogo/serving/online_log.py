@@ -33,6 +33,7 @@ class OnlineLog:
     def __init__(self, log: PredictionLog, *, archive: Path, features: Callable[[], Sequence[Features]]) -> None:
         """log: this worker's own. archive: FOLDER/.gonogo/serving/archive. features: those of every model that is held, each once."""
         self.n_refused = 0  # events of other workers, or of the log, that contradict what is known
+        self.n_unread = 0  # looks into the log that failed
         self._log = log
         self._archive = archive
         self._features = features
@@ -63,7 +64,11 @@ class OnlineLog:
         tail = self._tail
         if tail is None:
             return
-        batch = tail.poll(at_most=_AT_ONCE)
+        try:
+            batch = tail.poll(at_most=_AT_ONCE)
+        except (GonogoError, OSError):  # a log that cannot be read now is no reason to answer nobody; features grow stale and say so
+            self.n_unread += 1
+            return
         if len(batch):
             self._apply(_events(batch), self._features())
             if len(batch) >= _AT_ONCE:
