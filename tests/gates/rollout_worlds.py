@@ -92,8 +92,8 @@ def shadowed(
     first["arm"] = live
     second = first.copy()
     second["kind"], second["arm"] = ObservationKind.SHADOW, 1 - live
-    for lines in (first, second):
-        lines["status"] = np.where(rng.uniform(size=n) < rates[int(lines["arm"][0])], AnswerStatus.ERRED, AnswerStatus.ANSWERED)
+    for lines, arm in ((first, live), (second, 1 - live)):
+        lines["status"] = np.where(rng.uniform(size=n) < rates[arm], AnswerStatus.ERRED, AnswerStatus.ANSWERED)
     second["score"] = np.clip(first["score"] + rng.normal(0, 0.01, n), 0, 1)
     return np.stack([first, second], axis=1).ravel()
 

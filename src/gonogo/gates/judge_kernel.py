@@ -254,10 +254,11 @@ def _is_hit(e, status, latency, s):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _bin(score, status, s):  # type: ignore[no-untyped-def]
-    """The bin of a score; what is no number lies in the last. -1 before there are bins, and for what the model did not say itself."""
-    if s.n[BINS_N] < 2 or status != 0:
+    """The bin of a score; -1 before there are bins. What is no number, or was not said by the model itself, lies in the last: left out, a
+    challenger that does not answer would seem to have less of everything."""
+    if s.n[BINS_N] < 2:
         return -1
-    if not math.isfinite(score):
+    if status != 0 or not math.isfinite(score):
         return s.n[BINS_N] - 1
     at = 0
     while at < s.n[BINS_N] - 1 and score > s.cuts[at]:
