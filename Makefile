@@ -3,10 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 FLAGS ?=
 
-.PHONY: demo test lint types floors unit snippets proof bench clean setup lock docs
+.PHONY: demo demo-rollout test lint types floors unit snippets proof bench clean setup lock docs
 
 demo: .venv/demo.stamp          ## the main job on the real flights: a verdict, its reasons, a page
 	@$(BIN)/gonogo run examples/flights; code=$$?; if [ $$code -gt 1 ]; then exit $$code; fi
+
+demo-rollout: .venv/demo.stamp  ## two releases on replayed flights: one goes through, one comes back; two pages
+	@$(BIN)/python examples/flights-rollout/demo.py
 
 setup: .venv/dev.stamp
 

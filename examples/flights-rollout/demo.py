@@ -26,7 +26,7 @@ from replay import Replay  # noqa: E402
 
 GONOGO = str(Path(sys.executable).parent / "gonogo")
 START = datetime(2013, 11, 1, 4, tzinfo=UTC)
-PER_SECOND = 250.0
+PER_SECOND = 150.0
 LONGEST_S = 100.0  # for one release: it takes half of that
 BEGAN = time.monotonic()
 
