@@ -119,6 +119,46 @@ def test_what_was_read_between_two_positions_is_read_again_in_the_same_order(fol
         assert again.position == position
 
 
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=20, deadline=None)
+def test_over_damage_too_what_was_read_once_is_read_again_alike(tmp_path_factory, seed):
+    rng, folder = np.random.default_rng(seed), tmp_path_factory.mktemp("log")
+    with small(folder) as log:
+        write(log, 0, 400)
+    for number in segments_of(folder)["w0"][:-1]:
+        path = segment_path(folder, "w0", number)
+        data = bytearray(path.read_bytes())
+        for at in rng.integers(HEADER_BYTES, SMALL, rng.integers(0, 3)).tolist():
+            data[at] ^= 1 << int(rng.integers(8))
+        path.write_bytes(data)
+    tail, again, n = Tail(folder), Tail(folder), 0
+    until = time.monotonic() + 10
+    while n < 400 and time.monotonic() < until:  # where a seal is spoilt the reader waits a while before it believes it
+        batch = tail.poll(at_most=int(rng.integers(1, 60)))
+        found = again.read(Position.from_bytes(tail.position.to_bytes()))
+        assert again.position == tail.position
+        for one in (batch, found):
+            assert one.frames["kind"].tolist() == batch.frames["kind"].tolist()
+        assert found.frames[["request", "unit", "seq"]].tolist() == batch.frames[["request", "unit", "seq"]].tolist()
+        n += sum(int(f["unit"]) if f["kind"] == FrameKind.LOST else 1 for f in batch.frames)
+    assert n == 400
+
+
+def test_a_reader_may_pass_over_all_that_is_there(folder):
+    with small(folder, "w0") as one, small(folder, "w1") as two:
+        write(one, 0, 500)
+        write(two, 0, 3)
+        tail = Tail(folder)
+        position = tail.skip()
+        behind = Tail(folder)
+        requests(behind)
+        assert {name: place.seq for name, place in position.places.items()} == {"w0": 500, "w1": 3}
+        assert position == behind.position
+        write(one, 500, 2)
+        write(two, 3, 1)
+        assert sorted(requests(tail)) == [3, 500, 501]
+
+
 def test_rows_of_two_writers_come_in_the_order_of_the_clock_and_each_keeps_its_own(folder):
     with small(folder, "w0") as one, small(folder, "w1") as two:
         for at in (1, 5, 3):

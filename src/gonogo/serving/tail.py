@@ -7,6 +7,7 @@ many they were: sequence numbers have no gaps.
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import time
 from collections.abc import Iterator, Mapping
@@ -138,6 +139,14 @@ class Tail:
         self._now_us = max(self._now_us, now_us)
         return _merged([(name, writer.read(at_most, None)) for name, writer in self._writers.items()])
 
+    def skip(self) -> Position:
+        """Pass over everything that is there: the position behind it. Payloads are not read."""
+        self._looked = (-1, 0.0)
+        self._look()
+        for writer in self._writers.values():
+            writer.skip()
+        return self.position
+
     def read(self, until: Position) -> Batch:
         """Exactly the rows between where this tail stands and `until`, where it stands then: a poll, done again.
 
@@ -206,6 +215,19 @@ class _Writer:
                 self._tell_lost(run, until.seq - self.place.seq, 0, 0)
             self.place, self._map = until, None
         return run
+
+    def skip(self) -> None:
+        """To the end of the last segment in use."""
+        for number in reversed(segments.segments_of(self._folder).get(self._name, ())):
+            path = segments.segment_path(self._folder, self._name, number)
+            map_ = segments.open_to_read(path) if number >= self.place.segment else None
+            if map_ is not None:
+                with contextlib.suppress(LogFailed):
+                    found = segments.find_end(map_, segments.header(map_, path).first_seq)
+                    closed = segments.sealed_end(map_)
+                    end, seq = closed or (found.end, found.last_seq)
+                    self.place, self._map = Place(segment=number, offset=end, seq=seq), None
+                    return
 
     def _open(self, run: _Run, until: Place | None) -> bool:
         """Map the segment of the place, or the next one where that is gone."""
@@ -297,6 +319,8 @@ class _Writer:
         if place < end:
             found = segments.frames_at(map_, [place])[0]
             seq, at_ns = int(found["seq"]) - 1, int(found["at_ns"])
+        elif until is not None and (until.segment, until.offset) == (self.place.segment, end):
+            seq, at_ns = until.seq, 0
         elif closed and end == closed[0]:
             seq, at_ns = closed[1], 0
         else:
