@@ -95,6 +95,8 @@ class RequestRow:
         self._converters = tuple(self._converter(request, columns) for request, columns in zip(self.requests, self._columns, strict=True))
         self._remembered: tuple[dict[str, tuple[Any, ...]], ...] = tuple({} for _ in self._groups)
         self._shapes: dict[tuple[type, ...], _Shape] = {}
+        # The types of the row before and its shape, as one: threads may read at the same time. At first of no row there is.
+        self._last: tuple[tuple[type, ...], _Shape] = ((_Shape,), _Shape(tuple, False, None, 0, (), ()))
         self._statements: dict[tuple[int, ...], tuple[str, tuple[int, ...]]] = {}
 
     @property
@@ -107,7 +109,11 @@ class RequestRow:
 
         Raises ScaleRefused for NaN and infinities, ColumnMistyped for what the engine cannot convert.
         """
-        shape = self._shapes.get(tuple(map(type, row))) or self._new_shape(row)
+        types = tuple(map(type, row))
+        last = self._last
+        if types != last[0]:  # identities are compared faster than hashed
+            last = self._last = (types, self._shapes.get(types) or self._new_shape(row))
+        shape = last[1]
         if shape.only_floats:
             made = [value + 0.0 for value in shape.pick(row)]  # -0.0 is 0.0, as in the batch
             total = sum(made)

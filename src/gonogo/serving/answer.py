@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gonogo.serving.apart import Apart, Late, scored
 from gonogo.serving.fallback import Fallback
-from gonogo.serving.predictionlog import PredictionLog, Shape
+from gonogo.serving.predictionlog import PredictionLog, Shape, encoded
 from gonogo.serving.route import Route
 from gonogo.serving.router import NOBODY, Router, Slicer
 from gonogo.serving.rowkey import row_key
@@ -31,7 +31,7 @@ from gonogo.types.errors import DataError, GonogoError, LogFailed, Unavailable
 from gonogo.types.package import Field, Package
 from gonogo.types.record import Digest
 from gonogo.types.snapshot import Kind
-from gonogo.types.traffic import AnswerStatus, Arm
+from gonogo.types.traffic import AnswerStatus, Arm, FrameKind
 
 if TYPE_CHECKING:
     from gonogo.serving.features import Features, Row
@@ -41,6 +41,9 @@ QUICK_US = 2_000.0  # a model whose row takes longer is asked apart
 MOST_TOGETHER = 256  # rows of one turn of the event loop that are scored at once
 
 _ANSWERED, _STALE, _ERRED, _LATE, _FAILED = AnswerStatus
+_PREDICTION = int(FrameKind.PREDICTION)
+_NAN = float("nan")
+_MOST_US = 0xFFFFFFFF  # that a frame's latency holds
 _TYPES = {Kind.NUMBER: "number", Kind.CATEGORY: "text", Kind.TEXT: "text"}
 
 
@@ -122,20 +125,26 @@ class _Asked:
         "stale", "unit",
     )  # fmt: skip
 
-    following: _Following
-    armed: Armed
-    arm: Arm
-    question: Question
-    key: tuple[Any, ...]
-    request: int
-    unit: int
-    bucket: int
-    propensity: float
-    began_ns: int
-    scored_ns: int  # when the model was asked
-    row: Sequence[Any] | None
-    stale: str
-    decided_us: int | None
+    def __init__(
+        self,
+        following: _Following,
+        armed: Armed,
+        assigned: tuple[Arm, int, int, float],
+        question: Question,
+        key: tuple[Any, ...],
+        began_ns: int,
+    ) -> None:
+        self.following = following
+        self.armed = armed
+        self.arm, self.unit, self.bucket, self.propensity = assigned
+        self.question = question
+        self.key = key
+        self.request = getrandbits(64)
+        self.began_ns = began_ns
+        self.scored_ns = 0  # when the model was asked
+        self.row: Sequence[Any] | None = None
+        self.stale = ""
+        self.decided_us: int | None = None
 
 
 class Answerer:
@@ -160,6 +169,8 @@ class Answerer:
         self.in_flight = 0
         self._route = route
         self._log = log
+        self._append = log.log.append
+        self._offer = shadow.offer
         self._catch_up = catch_up
         self._clock = clock
         self._deadline_ns = int(contract.serving.deadline_ms * 1e6)
@@ -363,14 +374,8 @@ class Answerer:
             raise _cannot_log(self._log.blocked)
         if len(question) < len(self._fields):  # decoded before a model brought new fields
             question = (*question, *(None for _ in self._fields[len(question) :]))
-        asked = _Asked()
-        asked.following, asked.question, asked.began_ns = following, question, began_ns
-        asked.arm, asked.unit, asked.bucket, asked.propensity = following.router.assign(following.bucket_of(question))
-        asked.armed = following.arms[asked.arm]
-        asked.key = self._key(question)
-        asked.request = getrandbits(64)
-        asked.row, asked.stale, asked.decided_us, asked.scored_ns = None, "", None, 0
-        return asked
+        assigned = following.router.assign(following.bucket_of(question))
+        return _Asked(following, following.arms[assigned[0]], assigned, question, self._key(question), began_ns)
 
     def _read(self, asked: _Asked, i: int, ready: dict[int, list[tuple[int, _Asked]]]) -> Answer | None:
         """The fallback where the row cannot be read or is stale; else nothing, and the row is ready to be scored."""
@@ -473,42 +478,55 @@ class Answerer:
         if slicer is not None:
             bits = slicer.of(asked.question if not following.slices_inputs else self._with_inputs(asked))
         key_hash = row_key(key)
-        epoch = following.route.epoch
-        written = self._log.append_prediction(
-            request=asked.request,
-            shape=armed.shape,
-            key=key,
-            question=asked.question,
-            answer=values,
-            inputs=tuple(asked.row) if armed.logs_inputs and asked.row is not None else (),
-            decided_us=asked.decided_us,
-            why=why,
-            unit=asked.unit,
-            bucket=asked.bucket,
-            slices=bits,
-            epoch=epoch,
-            arm=asked.arm,
-            status=status,
-            propensity=asked.propensity,
-            latency_us=took_ns // 1000,
-            key_hash=key_hash,
+        epoch, decided, request, arm = following.route.epoch, asked.decided_us, asked.request, asked.arm
+        score = values[0] if values else _NAN
+        # What `append_prediction` does, with nothing by name: a microsecond of every request.
+        written = self._append(
+            _PREDICTION,
+            encoded(
+                (
+                    "",
+                    armed.shape,
+                    key,
+                    decided,
+                    asked.question,
+                    tuple(asked.row) if armed.logs_inputs and asked.row is not None else (),
+                    values,
+                    why,
+                )
+            ),
+            asked.began_ns + took_ns,
+            0,
+            request,
+            key_hash,
+            asked.unit,
+            asked.bucket,
+            bits,
+            epoch,
+            arm,
+            status,
+            asked.propensity,
+            min(took_ns // 1000, _MOST_US),
+            score if type(score) is float else _number(score),
         )
         if not written:
             self.n_unlogged += 1
             if self._refuses_unlogged:
                 raise _cannot_log(self._log.blocked)
         if following.shadows and asked.unit != NOBODY:
-            other = following.arms[1 - asked.arm]
+            other = following.arms[1 - arm]
             same = other.features is armed.features
-            self.shadow.offer(
-                Offer(
-                    other, asked.question, asked.row if same else None, asked.stale if same else "", asked.decided_us,
-                    (asked.scored_ns or asked.began_ns + took_ns) - asked.began_ns, self._deadline_ns, asked.request, key, key_hash,
-                    asked.unit, asked.bucket, bits, epoch, _OTHER[asked.arm], asked.propensity,
+            self._offer(
+                Offer._make(
+                    (
+                        other, asked.question, asked.row if same else None, asked.stale if same else "", decided,
+                        (asked.scored_ns or asked.began_ns + took_ns) - asked.began_ns, self._deadline_ns, request, key, key_hash,
+                        asked.unit, asked.bucket, bits, epoch, _OTHER[arm], asked.propensity,
+                    )
                 )
             )  # fmt: skip
         self.n_answered += 1
-        return Answer(values, status, asked.arm, armed.candidate, asked.request, why)
+        return Answer._make((values, status, arm, armed.candidate, request, why))
 
     def _with_inputs(self, asked: _Asked) -> tuple[Any, ...]:
         """Fields, then the champion's inputs; where they are not known, nulls."""
@@ -517,6 +535,14 @@ class Answerer:
             own = dict(zip(asked.armed.features.inputs, asked.row or (), strict=False))
             return (*asked.question, *(own.get(name) for name in inputs))
         return (*asked.question, *asked.row)
+
+
+def _number(value: Any) -> float:
+    """The first output where it is a number that a float holds, else NaN."""
+    try:
+        return float(value) if isinstance(value, int | float) else _NAN
+    except OverflowError:
+        return _NAN
 
 
 _OTHER = (Arm.CHALLENGER, Arm.CHAMPION)
