@@ -46,6 +46,7 @@ class Desk:
         self._fields: tuple[Field, ...] = ()
         self._decoder: QuestionDecoder | None = None
         self._others: dict[tuple[Field, ...], QuestionDecoder] = {}
+        self._output = ("", b"")
         self._faces: dict[tuple[str, int], _Face] = {}
 
     @property
@@ -159,11 +160,18 @@ class Desk:
         return Reply(200, [JSON, (b"content-length", b"%d" % len(body)), *face.headers, (b"x-request-id", identity)], body)
 
     def _told(self, answer: Answer, face: _Face, identity: bytes) -> bytes:
-        outputs = encode(dict(zip(self.served.outputs, answer.values, strict=False)))
+        names, values = self.served.outputs, answer.values
+        # One output is the usual case, and a dict of one costs more than its value.
+        outputs = b'{"%b":%b}' % (self._only_output(names[0]), encode(values[0])) if len(names) == 1 else encode(_named(names, values))
         if answer.status == _ANSWERED:
             return b'{"answer":%b%b%b"}' % (outputs, face.by_model, identity)
         how = b',"by":"fallback","status":"%b","why":%b' % (answer.status.name.lower().encode(), encode(answer.why))
         return b'{"answer":%b%b%b%b"}' % (outputs, how, face.by_model.removeprefix(_BY_MODEL), identity)
+
+    def _only_output(self, name: str) -> bytes:
+        if name != self._output[0]:
+            self._output = (name, encode(name)[1:-1])
+        return self._output[1]
 
     async def _batch(self, rows: Sequence[Row], who: str, began_ns: int) -> Reply:
         asked = [row for row in rows if isinstance(row, tuple)]
@@ -216,6 +224,10 @@ def _face_of(candidate: str, arm: str) -> _Face:
         [(b"x-gonogo-candidate", candidate.encode("latin-1")), (b"x-gonogo-arm", arm.encode())],
         b'%b,"candidate":%b,"arm":"%b","request":"' % (_BY_MODEL, encode(candidate), arm.encode()),
     )
+
+
+def _named(names: tuple[str, ...], values: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip(names, values, strict=False))
 
 
 def _tried(decoder: QuestionDecoder, row: Any, i: int) -> Row:

@@ -74,7 +74,7 @@ class QuestionDecoder:
             return self._decode_less(body, most_rows)
         # The decoder takes the last of two equal keys. Each key and each text stands between two quotation marks, so that a key which
         # stands twice shows in their number; where something is escaped, that count means nothing.
-        if body.count(b'"') != self._quotes_of(values) or b"\\" in body:
+        if body.count(b'"') != (self._quotes_of(values) if self._quoted else self._quotes) or b"\\" in body:
             return self._decode_slowly(body, most_rows)
         if self._times:
             self._check_times(values, "")
