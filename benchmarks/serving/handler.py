@@ -3,8 +3,8 @@
     python -m benchmarks.serving.handler [--rounds 9] [--calls 5000] [--keys]
 
 In process, one thread, CPU time; rounds are interleaved. `echo` is a bare ASGI application that reads the body and answers two bytes;
-`asgi` is ours, called in the same way; `quick` is what our protocol calls where the last byte is read. The question has 30 named numbers. With
-`--keys` every request shows a key. The figure is the median over the rounds, in microseconds of CPU per request.
+`asgi` is ours, called in the same way; `quick` is what our protocol calls where the last byte is read. The question has 30 named numbers.
+With `--keys` every request shows a key. The figure is the median over the rounds, in microseconds of CPU per request.
 """
 
 from __future__ import annotations
