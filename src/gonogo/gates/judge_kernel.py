@@ -46,7 +46,10 @@ _NO_BIN = 7
 
 
 # Kinds of capital, and the bets that they are laid on.
-(BEFORE, AFTER, RATIO, RATED) = range(4)
+# As numbers of one type, not as literals: each literal that a compiled function is called with is compiled anew.
+BEFORE, AFTER, RATIO, RATED = np.arange(4)
+NO = CHAMPION = NOTHING = np.int64(0)
+YES = CHALLENGER = np.int64(1)
 (HIGHER, LOWER, FAR, STAKES) = range(4)
 MOST_BETS = 16
 (TRIALS, HITS, EVENTS) = range(3)
@@ -451,7 +454,7 @@ def _bins_side_by_side(arm, found, share, new, r, s):  # type: ignore[no-untyped
     for w in range(r.w.size):
         if r.w[w].kind == DISTRIBUTION and new & r.w[w].bit:
             s.counts[w, TRIALS, arm] += 1
-            _bin_trial(w, found, arm, share, 1, r, s)
+            _bin_trial(w, found, arm, share, YES, r, s)
             _settle(w, r, s)
 
 
@@ -547,10 +550,10 @@ def _other_half(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
     at = place(line.unit, keys, s)
     mask = ((line.slices << np.uint64(1)) | np.uint64(1)) & r.c[0].watched
     if shadow == 0 and not marks[at, 0] & np.uint64(1):
-        _refer(line.score, 0, status, r, s)
+        _refer(line.score, NOTHING, status, r, s)
     for e in range(s.e.size):
         if s.e[e].sort != SLOW and shadow == 1:
-            _rows(e, _is_hit(e, status, 0, s), mask, r, s)
+            _rows(e, _is_hit(e, status, NOTHING, s), mask, r, s)
     if shadow == 1 and s.n[OUTAGE] == 0:
         first = mask & ~np.uint64(marks[at, 2])
         marks[at, 2] = np.uint64(marks[at, 2]) | mask
@@ -570,7 +573,7 @@ def _other_half(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
     for e in range(s.e.size):
         if s.e[e].sort != SLOW:
             live_hit = 1 if waiting & (np.uint64(1) << np.uint64(1 + e)) else 0
-            other_hit = _is_hit(e, status, 0, s)
+            other_hit = _is_hit(e, status, NOTHING, s)
             champion, challenger = (live_hit, other_hit) if shadow == 1 else (other_hit, live_hit)
             _pair(e, champion, challenger, mask, new, at, r, s, marks)
     if new:
@@ -598,15 +601,15 @@ def _pair(e, champion, challenger, mask, new, at, r, s, marks):  # type: ignore[
         if new & r.w[w].bit:
             touched = True
             # The challenger's first: between two halves of a pair the capital may then only be lower than after it.
-            _trial(w, 1, challenger, 0.5, r, s)
-            _trial(w, 0, champion, 0.5, r, s)
+            _trial(w, CHALLENGER, challenger, 0.5, r, s)
+            _trial(w, CHAMPION, champion, 0.5, r, s)
         if s.t[w].certified == 1:
             if any_at_all & r.w[w].bit:
                 touched = True
                 if champion == 1:
-                    _harm(w, 0, 0.5, r, s)
+                    _harm(w, CHAMPION, 0.5, r, s)
                 if challenger == 1:
-                    _harm(w, 1, 0.5, r, s)
+                    _harm(w, CHALLENGER, 0.5, r, s)
         elif differs & r.w[w].bit:
             touched = True
             _harm(w, challenger, 0.5, r, s)
@@ -629,17 +632,17 @@ def _pair_of_bins(champion, challenger, new, r, s):  # type: ignore[no-untyped-d
                 s.bin_hits[lane, 0] += 1
                 s.bin_hits[lane, 1] += 1
                 # Lower first, higher last, on both sides: no capital is ever read between two halves of a pair at more than it has after.
-                _flip(0, chance, lane, BEFORE, r, s)
-                _flip(1, chance, lane, BEFORE, r, s)
-                _flip(1, chance, lane, RATIO, r, s)
-                _flip(0, chance, lane, RATIO, r, s)
+                _flip(NO, chance, lane, BEFORE, r, s)
+                _flip(YES, chance, lane, BEFORE, r, s)
+                _flip(YES, chance, lane, RATIO, r, s)
+                _flip(NO, chance, lane, RATIO, r, s)
                 if not math.isnan(r.w[w].rate):
                     for b in range(s.n[BINS_N]):
                         its = r.w[w].lane + b
                         _flip(np.int64(b == challenger), r.w[w].rate, its, RATED, r, s)
             else:
-                _bin_trial(w, challenger, 1, 0.5, 1, r, s)
-                _bin_trial(w, champion, 0, 0.5, 0, r, s)
+                _bin_trial(w, challenger, CHALLENGER, 0.5, YES, r, s)
+                _bin_trial(w, champion, CHAMPION, 0.5, NO, r, s)
             _settle(w, r, s)
 
 
