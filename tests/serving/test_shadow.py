@@ -138,10 +138,27 @@ def test_a_thread_that_is_killed_is_replaced_and_its_rows_are_counted(shadow: Sh
 
     shadow.offer(offer(Model(kills)))
     until(lambda: shadow.drops == 1)
-    until(lambda: not (shadow._thread and shadow._thread.is_alive()))
     shadow.offer(offer(Model(), 5))
     until(lambda: bool(log.rows))
     assert log.rows[0]["request"] == 5
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_threads_that_are_killed_again_and_again_never_leave_the_queue_to_itself(shadow: Shadow) -> None:
+    def kills(row: Sequence[Any]) -> tuple[Any, ...]:
+        raise SystemExit
+
+    for i in range(300):
+        shadow.offer(offer(Model(kills), i))
+        if i % 7 == 0:
+            time.sleep(0.001)
+
+    def another_offer_empties_it() -> bool:
+        shadow.offer(offer(Model(kills)))
+        return shadow.n_waiting <= 1
+
+    until(another_offer_empties_it)
+    assert shadow.drops >= 300 - 50
 
 
 def test_one_row_that_cannot_be_answered_takes_no_other_with_it(shadow: Shadow, log: Log) -> None:

@@ -7,7 +7,6 @@ anything. A row's latency is what its answer would have taken: what the caller's
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections import deque
@@ -130,15 +129,19 @@ class Shadow:
         """Score what waits, for so long, and stop."""
         self._closed = True
         self._wake.set()
-        if self._thread is not None:
-            self._thread.join(wait_s)
+        if (thread := self._thread) is not None:
+            thread.join(wait_s)
 
     def _tend(self) -> None:
         """A thread, if there is none or it was killed."""
-        if self._thread is None or not (self._thread.is_alive() or self._closed):
-            self._thread = threading.Thread(target=self._run, name="gonogo-shadow", daemon=True)
-            with contextlib.suppress(RuntimeError):  # no thread to be had: the next offer tries again
-                self._thread.start()
+        if self._thread is not None or self._closed:
+            return
+        thread = threading.Thread(target=self._run, name="gonogo-shadow", daemon=True)
+        self._thread = thread
+        try:
+            thread.start()
+        except RuntimeError:  # no thread to be had: a later offer tries again
+            self._thread, self._sleeps = None, True
 
     def _run(self) -> None:
         taken: list[Offer] = []
@@ -159,6 +162,9 @@ class Shadow:
                     return
         finally:
             self.drops += len(taken)
+            # In this order: who sees that somebody must be woken finds nobody there, and starts another. A thread that is on its way out
+            # still says that it is alive.
+            self._thread = None
             self._sleeps = True
 
     def _score(self, model: Shadowing, offers: list[Offer]) -> None:
