@@ -92,7 +92,7 @@ def standing(now: Standing, plan: Plan) -> str:
     """Phase, stage and share."""
     if now.phase is Phase.CANARY:
         return f"canary {share(now.share)}, stage {now.step + 1} of {len(plan.stages)}"
-    return now.phase.value.replace("_", " ")
+    return str(now.phase.value).replace("_", " ")
 
 
 def judgement(record: Judgement, plan: Plan) -> list[str]:

@@ -33,7 +33,8 @@ def confirm(
     """
     started = time.monotonic()
     while True:
-        workers = living(places.workers)
+        # One that has never given a sign of life is still loading: it answers nobody yet, and will read the route as it then is.
+        workers = tuple(seen for seen in living(places.workers) if seen.heartbeat_ns)
         version = _version(places, epoch, champion) if workers else 0
         behind = [seen for seen in workers if version is None or seen.follows < version]
         waited = time.monotonic() - started

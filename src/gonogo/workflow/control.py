@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 TURN_S = 0.02
 _FOLDED = (*KINDS, "training", "package")
 _JUDGE_EVERY_NS = 200_000_000  # without a new line that could decide; harm is asked about at once
+_TRIED = (Phase.SHADOW, Phase.CANARY, Phase.FULL)
+_MOST_DEATHS, _DEATHS_WITHIN_NS = 3, 60_000_000_000
 _SHOW_EVERY_NS = 1_000_000_000
 _PROVE_EVERY_NS = 10_000_000_000  # the rollback target, while it may be needed
 
@@ -83,6 +85,11 @@ class Controller:
         self._judged_ns = self._shown_ns = self._proved_ns = 0
         self._alarms: dict[str, int] = {}
         self._said_trouble = ""
+        self._said_wait = ""
+        self._is_watching = False
+        self._pids: dict[int, int] = {}
+        self._pids_of = -1  # the step in which deaths are counted
+        self._deaths: list[int] = []
         self._calling: threading.Thread | None = None
 
     # ── one turn ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -131,7 +138,7 @@ class Controller:
         if self._plan is None or self._trial is None or self._trial.rollout != now.rollout:
             self._plan = self.records.get(Plan, now.rollout)
             self._drop_trial()
-        if now.phase is not Phase.REGISTERED:
+        if self._trial is not None and now.phase is not Phase.REGISTERED:
             self._judge_stage(self._plan, now)
 
     def _judge_stage(self, plan: Plan, now: Standing) -> None:
@@ -189,16 +196,34 @@ class Controller:
             self._begin(self._plan, now)
             return
         if self._trial is None:
-            return
+            if not self._is_watching:  # reading the judge's libraries takes a second: first a sign of life
+                self._is_watching = True
+                return
+            self._judge_stage(self._plan, now)
+        assert self._trial is not None
         try:
             told = self._trial.read(now_ns, now.epoch)
         except LogFailed:
             self._drop_trial()  # what was read and not written down is read again
             self._office = None
             raise
+        if self._have_died(now, now_ns):
+            self._act(self._plan, now, _deadly(now), self._judgement)
+            return
         if self._is_due(told, now_ns):
             self._judge(self._plan, now, now_ns)
         self._prove_target(self._plan, now_ns)
+
+    def _have_died(self, now: Standing, now_ns: int) -> bool:
+        """Do workers die, again and again? What a process was asked when it died is in no log: the judge cannot see it."""
+        seen = {page.worker: page.pid for page in living(self.places.workers)}
+        if now.step != self._pids_of:
+            self._pids_of, self._deaths = now.step, []
+        elif now.phase in _TRIED:
+            self._deaths += [now_ns for worker, pid in seen.items() if self._pids.get(worker, pid) != pid]
+        self._pids.update(seen)
+        self._deaths = [at for at in self._deaths if now_ns - at < _DEATHS_WITHIN_NS]
+        return len(self._deaths) >= _MOST_DEATHS
 
     def _is_due(self, told: int, now_ns: int) -> bool:
         assert self._trial is not None
@@ -217,6 +242,10 @@ class Controller:
 
     def _begin(self, plan: Plan, now: Standing) -> None:
         ready, why = self._readiness(plan)
+        if why != self._said_wait:
+            self._said_wait = why
+            if why:
+                self._say(json.dumps({"waits": why}))
         self._act(plan, now, rollout.begin(plan, now, ready, why=why), None)
 
     def _readiness(self, plan: Plan) -> tuple[Status, str]:
@@ -380,6 +409,12 @@ def take_lock(places: Places) -> IO[str]:
     file.write(str(os.getpid()))
     file.flush()
     return file
+
+
+def _deadly(now: Standing) -> Move:
+    """Whether it is the challenger that kills them is not known. That it must not go on is."""
+    why = f"Workers died {_MOST_DEATHS} times within a minute while the challenger was tried ({now.phase.value}, {now.share:.0%})."
+    return Move(act=Act.ROLLBACK, because="harm", to=Phase.ROLLED_BACK, why=why, alarm="workers die")
 
 
 def _call_judge(plan: Plan) -> None:
