@@ -6,6 +6,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -204,6 +205,7 @@ def test_a_server_that_scores_imports_no_library_that_trains(trees: Model, tmp_p
     trees.save(tmp_path)
     code = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from gonogo.families.registry import find_scorer
 scorer = find_scorer("tabular")(Path(sys.argv[1]))
@@ -212,3 +214,12 @@ print(*sorted({"xgboost", "sklearn", "scipy", "pandas", "pyarrow", "duckdb", "nu
 """
     ended = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout.strip(), ended.stderr) == (0, "", "")
+
+
+def test_threads_may_share_a_scorer(trees: Model, tmp_path: Path) -> None:
+    scorer = saved(trees, tmp_path)
+    rows = rows_of(many_rows(300), [one.name for one in scorer.inputs])
+    alone = [scorer.score(row) for row in rows]
+    with ThreadPoolExecutor(4) as threads:
+        for found in threads.map(lambda i: [scorer.score(row) for row in rows] if i % 2 else scorer.score_rows(rows), range(40)):
+            assert found == alone
