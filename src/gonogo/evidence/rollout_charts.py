@@ -101,7 +101,7 @@ def draw_sequence(trace: Trace, decisions: Sequence[Decision], clock: Clock, *, 
     if not spots:
         return None
     y = _range(spots, trace.margin)
-    canvas, x = _frame(clock, y, decisions, f"{trace.metric.replace('_', ' ')}{f', {trace.measured_in}' if trace.measured_in else ''}")
+    canvas, x = _frame(clock, y, decisions, _what(trace))
     if y.low < 0 < y.high:
         canvas.line(LEFT, y(0), WIDTH - RIGHT, y(0), "zero")
     if trace.margin is not None:
@@ -119,7 +119,7 @@ def draw_sequence(trace: Trace, decisions: Sequence[Decision], clock: Clock, *, 
         title=_title(trace, "how much?"),
         svg=canvas.svg(key, trace.watch, f"Confidence sequence of {trace.watch} over {clock.unit}."),
         columns=("stage", clock.unit, "with its confidence sequence"),
-        rows=tuple((str(s.step), number_text(clock(s.seconds), 1), figure_text(s.value, s.low, s.high, trace.measured_in)) for s in shown),
+        rows=tuple((str(s.step), number_text(clock(s.seconds), 1), figure_text(s.value, s.low, s.high)) for s in shown),
         note="It begins anew in every stage, and is wide until units have been seen.",
     )
 
@@ -215,6 +215,12 @@ def _apart(values: Iterable[float], scale: Scale) -> list[float]:
 def _thinned(spots: Sequence[Spot]) -> list[Spot]:
     step = max(1, len(spots) // TABLE_ROWS)
     return list(spots[::-1][::step][::-1])
+
+
+def _what(trace: Trace) -> str:
+    """What the figure of a watch is."""
+    name = trace.metric.replace("_", " ")
+    return f"{name}, {trace.measured_in}" if trace.measured_in else name
 
 
 def _title(trace: Trace, asks: str) -> str:

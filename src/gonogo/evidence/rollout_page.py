@@ -91,7 +91,8 @@ def render(view: RolloutView) -> str:
     """The page of a rollout as HTML, UTF-8. What is missing is said in words."""
     style = page._beside("page.css") + EXTRA_STYLE
     clock = Clock.of(max([1.0, *(d.seconds for d in view.decisions), *(s.seconds for t in view.traces for s in t.spots)]))
-    main, sliced = _pairs(view, clock)
+    judged_until = max([1.0, *(spot.seconds for trace in view.traces for spot in trace.spots)])
+    main, sliced = _pairs(view, Clock.of(judged_until))
     return _template().render(
         view=view,
         style=style,
@@ -140,7 +141,7 @@ def after(seconds: float) -> str:
 def _pairs(view: RolloutView, clock: Clock) -> tuple[tuple[Pair, ...], tuple[Pair, ...]]:
     """Drawings of watches on all traffic, and of those on slices; what did harm stands first."""
     failed = {r.watch for j in view.judgements for r in j.rulings if r.status is Status.FAIL}
-    turns: tuple[Decision, ...] = view.decisions
+    turns: tuple[Decision, ...] = tuple(d for d in view.decisions if d.seconds <= clock.until * clock.seconds * 1.04)
     pairs = {}
     for i, trace in enumerate(sorted(view.traces, key=lambda t: t.watch not in failed)):
         evidence = rollout_charts.draw_evidence(trace, turns, clock, key=f"e{i}")

@@ -177,9 +177,12 @@ def _judged(plan: Plan, stages: tuple[_Stage, ...], lines: NDArray[np.void]) -> 
 
 
 def _traces(plan: Plan, contract: Contract, judged: tuple[Judgement, ...], lines: NDArray[np.void], offset_s: float) -> tuple[Trace, ...]:
+    import numpy as np
+
     from gonogo.gates.plan import label
 
     units = _units(contract)
+    read_ns = np.maximum.accumulate(lines["at_ns"])  # lines of several workers, and of answers that were told later
     return tuple(
         Trace(
             watch=label(watch),
@@ -194,17 +197,17 @@ def _traces(plan: Plan, contract: Contract, judged: tuple[Judgement, ...], lines
             spots=spots,
         )
         for watch in plan.watches
-        if (spots := tuple(_spots(watch, label(watch), judged, lines, offset_s)))
+        if (spots := tuple(_spots(watch, label(watch), judged, read_ns, offset_s)))
     )
 
 
-def _spots(watch: Watch, name: str, judged: tuple[Judgement, ...], lines: NDArray[np.void], offset_s: float) -> Iterator[Spot]:
+def _spots(watch: Watch, name: str, judged: tuple[Judgement, ...], read_ns: NDArray[np.int64], offset_s: float) -> Iterator[Spot]:
     for judgement in judged:
         ruling = next((one for one in judgement.rulings if one.watch == name), None)
         if ruling is None:
             continue
         yield Spot(
-            seconds=float(lines["at_ns"][judgement.cut - 1]) / 1e9 + offset_s,
+            seconds=float(read_ns[judgement.cut - 1]) / 1e9 + offset_s,
             step=judgement.step,
             harm=_share_of(ruling.log10_e_harm, watch.alpha_harm),
             safe=_share_of(ruling.log10_e_safe, watch.alpha_certificate),
@@ -223,6 +226,14 @@ def _margin(watch: Watch) -> float | None:
     if watch.kind == "loss":
         return watch.at_most
     return watch.ratio_at_most if watch.ratio_at_most is not None else watch.rate_at_most
+
+
+def _measured_in(watch: Watch, units: dict[str, str]) -> str:
+    if watch.kind == "loss":
+        return units.get(watch.metric, "")
+    if watch.ratio_at_most is None:
+        return "share of units"
+    return "ratio" if watch.kind == "distribution" else "ratio; a share while the champion has none"
 
 
 def _units(contract: Contract) -> dict[str, str]:
