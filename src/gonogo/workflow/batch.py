@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from gonogo.ledger import registry
@@ -68,10 +69,12 @@ def _score(workspace: Workspace, rows: Path, out: Path, digest: Digest, log: Pre
     model = load_model(workspace, record, digest)
     bucket_by = workspace.contract.rollout.bucket_by
     workspace.progress("batch", "reads the rows")
-    fresh = open_fresh(contract, rows, folder=workspace.folder, also=(bucket_by,), workspace=workspace.scratch)
-    workspace.progress("batch", f"scores {fresh.n_rows:,} rows")
-    logging = None if log is None else Logging(log=log, candidate=digest, key=contract.rows.key, bucket_by=bucket_by)
-    return score_file(fresh, model, out, key=contract.rows.key, logging=logging)
+    # a folder of its own: two batches at a time would spill into files of one name
+    with TemporaryDirectory(prefix="batch-", dir=workspace.scratch, ignore_cleanup_errors=True) as spilled:
+        fresh = open_fresh(contract, rows, folder=workspace.folder, also=(bucket_by,), workspace=Path(spilled))
+        workspace.progress("batch", f"scores {fresh.n_rows:,} rows")
+        logging = None if log is None else Logging(log=log, candidate=digest, key=contract.rows.key, bucket_by=bucket_by)
+        return score_file(fresh, model, out, key=contract.rows.key, logging=logging)
 
 
 def _open_log(workspace: Workspace) -> PredictionLog:
