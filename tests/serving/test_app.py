@@ -266,6 +266,12 @@ def test_a_job_that_is_not_done_has_no_result_yet(world):
     assert world.ask("GET", "/v1/jobs/job-0/result").status_code == 409
 
 
+def test_a_full_queue_of_jobs_is_429(world):
+    told = [world.post("/v1/jobs", {"contract": "flights", "rows": [ROW]}) for _ in range(4)]
+    assert [each.status_code for each in told] == [202, 202, 202, 429]
+    assert "retry-after" in told[3].headers
+
+
 def test_a_job_of_somebody_else_is_not_there(world):
     world.post("/v1/jobs", {"contract": "flights", "rows": [ROW]})
     world.app.service.jobs.records["job-0"]["by"] = "key:other"

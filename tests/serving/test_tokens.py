@@ -18,6 +18,7 @@ from gonogo.serving.access import Access
 from gonogo.serving.app import App
 from gonogo.serving.tokens import Provider, Tokens, read_provider
 from gonogo.types.errors import NotAuthenticated, Unavailable, UsageError
+from tests.serving.live import serve
 from tests.serving.surface import FakeService
 from tests.serving.test_app import ASK, ROW
 
@@ -231,3 +232,11 @@ def test_a_token_opens_the_application_as_a_key_does(provider):
             ]
 
     assert asyncio.run(all_of_them()) == [200, 403, 401, 401]
+
+
+def test_a_token_is_checked_on_the_quick_way_too_while_others_are_answered(provider):
+    app = App(FakeService(), access=Access(tokens=Tokens(provider)), log=lambda line: None)
+    with serve(app) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        for shown, status in ((token(), 200), (token(), 200), (token(scope="ship"), 403), (token(key=OTHER), 401), (token(), 200)):
+            assert client.post(ASK, json=ROW, headers={"authorization": f"Bearer {shown}"}).status_code == status
+    assert app.in_flight == 0
