@@ -29,6 +29,8 @@ _HOMES = {
     "compare": "gonogo.workflow.compare",
     "waive": "gonogo.workflow.waive",
     "differ": "gonogo.workflow.differ",
+    "release": "gonogo.workflow.release",
+    "rollback": "gonogo.workflow.rollback",
     "explain": "gonogo.workflow.explain",
     "Contract": "gonogo.types.contract",
     "Snapshot": "gonogo.types.snapshot",
@@ -67,7 +69,9 @@ __all__ = [
     "measure",
     "page",
     "predict",
+    "release",
     "replay",
+    "rollback",
     "run",
     "snapshot",
     "train",
@@ -93,7 +97,9 @@ if TYPE_CHECKING:
     from gonogo.workflow.measure import measure
     from gonogo.workflow.page import page
     from gonogo.workflow.predict import predict
+    from gonogo.workflow.release import release
     from gonogo.workflow.replay import replay
+    from gonogo.workflow.rollback import rollback
     from gonogo.workflow.run import run
     from gonogo.workflow.snapshot import snapshot
     from gonogo.workflow.train import train

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from gonogo.workflow.trial import Trial
 
 TURN_S = 0.02
+ARCHIVE_EVERY_S = 60.0
 _FOLDED = (*KINDS, "training", "package")
 _JUDGE_EVERY_NS = 200_000_000  # without a new line that could decide; harm is asked about at once
 _TRIED = (Phase.SHADOW, Phase.CANARY, Phase.FULL)
@@ -379,13 +380,40 @@ def control(folder: Path, contract: str) -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: ended.append(number))
     signal.signal(signal.SIGINT, lambda number, frame: ended.append(number))
     controller = Controller(folder, contract)
+    archiving = Archiving(folder)
     try:
         while not ended:
             began = time.monotonic()
             controller.turn()
+            archiving.look(began)
             time.sleep(max(0.0, TURN_S - (time.monotonic() - began)))
     finally:
         controller.close()
+
+
+class Archiving:
+    """Closed segments of the log become tables, once a minute and in a thread: traffic waits for no table."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._thread: threading.Thread | None = None
+        self._last_s = time.monotonic()
+
+    def look(self, now_s: float) -> None:
+        """Begin, if it is time and the last one has ended."""
+        if now_s - self._last_s < ARCHIVE_EVERY_S or (self._thread is not None and self._thread.is_alive()):
+            return
+        self._last_s = now_s
+        self._thread = threading.Thread(target=self._work, name="gonogo-archive", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        from gonogo.workflow.archive import archive
+
+        try:
+            archive(self._folder)
+        except GonogoError as error:  # what is not archived stays in the log, and is tried again
+            print(json.dumps({"trouble": error.as_record()}), file=sys.stderr, flush=True)
 
 
 def take_lock(places: Places) -> IO[str]:
