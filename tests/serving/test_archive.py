@@ -64,7 +64,7 @@ def archived(folder: Path, kind: FrameKind = FrameKind.PREDICTION) -> list[int]:
 
 def test_rows_are_readable_columns(tmp_path):
     log, out = filled(tmp_path, 3), tmp_path / "archive"
-    made = archive(log, out)
+    made = archive(log, out, kept_us=0)
     assert made.n_rows == 3
     path = files(out, FrameKind.PREDICTION)[0]
     rows = duckdb.sql(
@@ -78,43 +78,44 @@ def test_every_row_of_closed_segments_is_in_the_archive_once_and_the_log_keeps_t
     out = tmp_path / "archive"
     with PredictionLog(tmp_path / "log", "w0", segment_bytes=SMALL) as log:
         write(log, 0, 500)
-        archive(log.folder, out)
+        archive(log.folder, out, kept_us=0)
         left = Tail(log.folder).poll().frames["request"].tolist()
         assert archived(out) + left == list(range(500))
         write(log, 500, 300)
-        archive(log.folder, out)
+        archive(log.folder, out, kept_us=0)
         left = Tail(log.folder).poll().frames["request"].tolist()
         assert archived(out) + left == list(range(800))
-    archive(tmp_path / "log", out)
+    archive(tmp_path / "log", out, kept_us=0)
     assert archived(out) == list(range(800))
-    assert archive(tmp_path / "log", out).manifests == ()
+    assert archive(tmp_path / "log", out, kept_us=0).manifests == ()
 
 
 def test_a_segment_stays_until_every_reader_has_passed_it(tmp_path):
     log, out = filled(tmp_path), tmp_path / "archive"
     tail = Tail(log)
     behind = tail.position
-    assert archive(log, out, [behind]).n_deleted == 0
+    assert archive(log, out, [behind], kept_us=0).n_deleted == 0
     seen = tail.poll(at_most=100).frames["request"].tolist()
     n = len(segments_of(log)["w0"])
-    assert 0 < archive(log, out, [tail.position]).n_deleted < n
+    assert 0 < archive(log, out, [tail.position], kept_us=0).n_deleted < n
     while len(batch := tail.poll()):
         seen += batch.frames["request"].tolist()
     assert seen == list(range(300))
-    archive(log, out, [tail.position])
+    assert archive(log, out, [tail.position]).n_deleted == 0  # it is young, and a worker may still look for events in it
+    archive(log, out, [tail.position], kept_us=0)
     assert len(segments_of(log)["w0"]) == 1
 
 
 def test_numbers_go_on_after_everything_was_archived(tmp_path):
     log, out = filled(tmp_path), tmp_path / "archive"
-    archive(log, out)
+    archive(log, out, kept_us=0)
     tail = Tail(log)
     tail.poll()
-    archive(log, out)
+    archive(log, out, kept_us=0)
     with PredictionLog(log, "w0", segment_bytes=SMALL) as again:
         assert again.log.seq == 300
         write(again, 300, 200)
-    archive(log, out)
+    archive(log, out, kept_us=0)
     assert archived(out) == list(range(500))
     assert tail.poll().frames["kind"].tolist().count(FrameKind.LOST) == 1  # it was not asked, and is told what it missed
 
@@ -146,8 +147,8 @@ def test_a_kill_at_any_point_loses_and_doubles_nothing(tmp_path_factory, after, 
         patched.setattr("gonogo.backends.disk.Incoming.keep_as", step(Incoming.keep_as))
         patched.setattr(Path, "unlink", step(Path.unlink))
         with contextlib.suppress(Killed):
-            archive(log, out, at_once=data.draw(st.integers(1, 4)))
-    archive(log, out, at_once=data.draw(st.integers(1, 4)))
+            archive(log, out, at_once=data.draw(st.integers(1, 4)), kept_us=0)
+    archive(log, out, at_once=data.draw(st.integers(1, 4)), kept_us=0)
     assert archived(out) == sorted([*range(150), *range(80)])
     assert sorted(p for p in out.rglob("*.parquet")) == sorted(files(out, FrameKind.PREDICTION))
     assert not list(out.rglob(".incoming-*"))
@@ -159,7 +160,7 @@ def test_what_is_damaged_is_counted_and_the_rest_is_kept(tmp_path):
     data = bytearray(path.read_bytes())
     data[HEADER_BYTES + 300] ^= 4
     path.write_bytes(data)
-    archive(log, out)
+    archive(log, out, kept_us=0)
     assert sum(m.lost for m in manifests(out)) == 1
     assert len(archived(out)) == 89
 
@@ -173,7 +174,7 @@ def test_values_of_another_type_and_rows_of_no_shape_are_kept_as_they_can_be(tmp
         log.append_shadow(request=1, shape=shape, key=(1,), answer=(0.5,), inputs=(1,))
         log.append_outcome(key=(1,), values={"y": 1}, source="f")
         log.log.append(FrameKind.EVENT, b"\xff nonsense")
-    (manifest,) = archive(tmp_path / "log", out).manifests
+    (manifest,) = archive(tmp_path / "log", out, kept_us=0).manifests
     assert manifest.rows == {"lost": 1, "outcomes": 1, "predictions": 2, "shadows": 1}
     assert manifest.unfit == 2  # the key beyond 64 bits, and a distance that is a word
     known, unknown = (next(p for p in files(out, FrameKind.PREDICTION) if part in str(p)) for part in (shape, "unknown"))
@@ -195,7 +196,7 @@ def test_events_are_read_back_as_they_were(tmp_path):
 
 def test_what_is_too_old_or_too_much_goes_oldest_first_and_stays_gone(tmp_path):
     log, out = filled(tmp_path, 300), tmp_path / "archive"
-    archive(log, out, at_once=1)
+    archive(log, out, at_once=1, kept_us=0)
     last = max(m.to_us for m in manifests(out))
     size = sum(sum(m.files.values()) for m in manifests(out))
     assert retain(log, out, now_us=last, days=1) == 0
@@ -205,7 +206,7 @@ def test_what_is_too_old_or_too_much_goes_oldest_first_and_stays_gone(tmp_path):
     assert left == list(range(300 - len(left), 300))
     retain(log, out, now_us=last + 10 * 86_400_000_000, days=1)
     assert 0 < len(manifests(out)) < n  # what still lies in the log is not deleted, for it would be archived again
-    assert archive(log, out).manifests == ()
+    assert archive(log, out, kept_us=0).manifests == ()
     (out / "manifests" / f"{manifests(out)[0].name}.json").rename(out / "manifests" / "w0.gone")  # killed while it was retained
     retain(log, out, now_us=last)
     assert list(out.rglob("*.gone")) == []
@@ -214,10 +215,10 @@ def test_what_is_too_old_or_too_much_goes_oldest_first_and_stays_gone(tmp_path):
 
 def test_a_manifest_that_cannot_be_read_stops_the_archive_and_deletes_nothing(tmp_path):
     log, out = filled(tmp_path), tmp_path / "archive"
-    archive(log, out)
+    archive(log, out, kept_us=0)
     manifest = next((out / "manifests").glob("*.json"))
     manifest.write_text("{")
     before = sorted(out.rglob("*.parquet"))
     with pytest.raises(LogFailed):
-        archive(log, out)
+        archive(log, out, kept_us=0)
     assert sorted(out.rglob("*.parquet")) == before

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gonogo.serving.judgelog import JudgeLog, read_blocks
+from gonogo.serving.judgelog import JudgeLog, last_position, read_blocks
 from gonogo.serving.segments import HEADER_BYTES, segment_path, segments_of
 from gonogo.serving.tail import Place, Position
 from gonogo.types.errors import LogFailed
@@ -37,13 +37,17 @@ def test_what_was_kept_is_read_back_byte_for_byte(tmp_path):
         found = list(read_blocks(tmp_path))  # while it is written, too
     assert [b.observations.tobytes() for b in found] == [block(n, 100 * n).tobytes() for n in range(30)]
     assert [b.position for b in found] == [position(n) for n in range(30)]
+    assert last_position(tmp_path) == position(29)
     with JudgeLog(tmp_path, segment_bytes=1 << 14) as log:
+        assert last_position(tmp_path) == position(29)
         log.append(block(1), position(99))
+        assert last_position(tmp_path) == position(99)
     assert [b.position.now_us for b in read_blocks(tmp_path)] == [*range(30), 99]
 
 
 def test_a_folder_without_a_log_has_no_blocks(tmp_path):
     assert list(read_blocks(tmp_path / "nowhere")) == []
+    assert last_position(tmp_path / "nowhere") is None
 
 
 def test_what_does_not_fit_or_is_of_another_layout_is_refused(tmp_path):

@@ -175,6 +175,18 @@ def test_a_window_of_a_decision_still_to_come_closes_after_it(tmp_path):
     assert pairs(told(join, NOTHING, 1000 + WINDOW)) == [(1, None)]
 
 
+@pytest.mark.parametrize("absent", ["negative", "censored"])
+def test_what_completes_at_once_is_told_in_blocks_and_none_of_it_twice(tmp_path, monkeypatch, absent):
+    monkeypatch.setattr("gonogo.serving.outcomes._TOLD_AT_ONCE", 7)
+    join = joining(tmp_path, absent=absent)
+    events = [P(key=k, at=10) for k in range(40)] + [O(key=k, at=20, known=20) for k in range(20)]
+    blocks = [pairs(told(join, events if n == 0 else NOTHING, 1000)) for n in range(6)]
+    assert max(map(len, blocks)) <= 14
+    assert sorted(row for block in blocks for row in block if row[1]) == [(k, 1) for k in range(20)]
+    assert sorted(row[0] for block in blocks for row in block if row[1] is None) == (list(range(20, 40)) if absent == "negative" else [])
+    assert (join.counts().joined, join.counts().absent + join.counts().censored) == (20, 20)
+
+
 def test_rows_that_nobody_answered_or_nobody_can_name_are_counted(tmp_path):
     join = joining(tmp_path)
     events = batch([P(key=1, at=1, status=AnswerStatus.FAILED), P(key=2, at=1), P(key=1, at=2)])

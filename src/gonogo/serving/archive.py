@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -44,6 +45,7 @@ _FOLDERS = {
     FrameKind.EVENT: "events",
     FrameKind.LOST: "lost",
 }
+KEPT_US = 3_600_000_000
 _GONE = ".gone"
 _DAY_US = 86_400_000_000
 
@@ -89,13 +91,14 @@ def archive(
     *,
     at_once: int = SEGMENTS_AT_ONCE,
     at_least: int = 1,
-    delete: bool = True,
+    kept_us: int = KEPT_US,
     orphans: bool = True,
 ) -> Archived:
     """Archive every closed segment of the log, then delete what nobody needs there any more.
 
     passed:   the oldest position from which each reader may have to start again; a segment is kept until all of them are behind it.
     at_once:  segments in one file; at_least: fewer than so many of a writer wait for more.
+    kept_us:  a segment stays so long after its last row at least: a worker that has had no request for a while reads it late.
     orphans:  close what killed writers left open first.
     Nothing is done where another process archives. Raises StorageFailed, LogFailed. Safe to be killed anywhere, and to be run again.
     """
@@ -108,7 +111,7 @@ def archive(
             close_orphans(log)
         _finish(folder)
         made = list(_archive_all(log, folder, at_once=at_once, at_least=at_least))
-        return Archived(manifests=tuple(made), n_deleted=_delete(log, folder, passed) if delete else 0)
+        return Archived(manifests=tuple(made), n_deleted=_delete(log, folder, passed, kept_us))
 
 
 def retain(log: Path, folder: Path, *, now_us: int, days: float | None = None, n_bytes: int | None = None) -> int:
@@ -302,10 +305,11 @@ def _let_go(writer: Any) -> None:
         writer.close()
 
 
-def _delete(log: Path, folder: Path, passed: Sequence[Position]) -> int:
+def _delete(log: Path, folder: Path, passed: Sequence[Position], kept_us: int) -> int:
     """Segments that are archived and passed by all. A writer's last one stays: its numbers go on from there."""
     n = 0
-    done = {(m.writer, number) for m in manifests(folder) for number in m.segments}
+    now_us = time.time_ns() // 1000
+    done = {(m.writer, number) for m in manifests(folder) if m.to_us <= now_us - kept_us for number in m.segments}
     for writer, numbers in segments.segments_of(log).items():
         in_use = [number for number in numbers if _is_in_use(segments.segment_path(log, writer, number))]
         for number in in_use[:-1]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gonogo.serving import segments
 from gonogo.serving.log import Log
 from gonogo.serving.segments import FRAME_BYTES, HEADER_BYTES, SEGMENT_BYTES
 from gonogo.serving.tail import Position, Tail
@@ -102,6 +103,22 @@ def read_blocks(folder: Path) -> Iterator[Block]:
                     next="no judgement of this rollout can be computed again; roll it back and release again",
                 )
             yield _block(batch.payload(i))
+
+
+def last_position(folder: Path) -> Position | None:
+    """How far the prediction log was read when the last block was kept; None before the first one."""
+    for number in reversed(segments.segments_of(folder).get(WRITER, ())):
+        path = segments.segment_path(folder, WRITER, number)
+        map_ = segments.open_to_read(path)
+        if map_ is None:
+            continue
+        end, _ = segments.sealed_end(map_) or (segments.find_end(map_, segments.header(map_, path).first_seq).end, 0)
+        starts = list(segments.whole_frames(map_, end))
+        frames = segments.frames_at(map_, starts)
+        for i in np.flatnonzero(frames["kind"] == FrameKind.OBSERVATIONS)[::-1].tolist():
+            start = starts[i] + FRAME_BYTES
+            return _block(map_[start : start + int(frames["length"][i])]).position
+    return None
 
 
 def _block(payload: bytes) -> Block:

@@ -10,12 +10,14 @@ block that was already told to the judge is taken again without telling it twice
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import msgspec
 import numpy as np
@@ -37,6 +39,7 @@ _KEPT_US = 86_400_000_000  # after a window has closed, to tell repeats of its o
 _SWEEP_EVERY_US = 250_000
 _SWEPT_AT_ONCE = 4096  # a few ms
 _CACHE_KIB = 32_768
+_TOLD_AT_ONCE = 4096  # of each kind in one block; the next block tells the rest
 _WAITS, _MATCHED, _JOINED, _ABSENT, _CENSORED = range(5)
 _PREDICTION, _SHADOW, _OUTCOME = (int(kind) for kind in (FrameKind.PREDICTION, FrameKind.SHADOW, FrameKind.OUTCOME))
 _CONFLICTS_NAMED = 20
@@ -64,6 +67,7 @@ _INSERT = (
 )
 _SELECTED = ("key", "unit", "slices", "epoch", "arm", "status", "propensity", "answered_ns", "decided_us", "score", "other")
 _TOLD = ", ".join(_SELECTED)
+_ANSWERED_NS = 1 + _SELECTED.index("answered_ns")
 
 JOINED = np.dtype(
     [
@@ -358,33 +362,36 @@ class OutcomeJoin:
 
     def _tell(self, now_us: int, now_ns: int) -> Joined:
         """What is complete by now, in an order that the state alone decides."""
-        complete = f"state = {_MATCHED} AND settled_us <= ?"
         matched = self._db.execute(
-            f"SELECT {_TOLD}, known_us, outcome_ns, outcome FROM prediction WHERE {complete} ORDER BY outcome_ns, key", (now_us,)
+            f"SELECT id, {_TOLD}, known_us, outcome_ns, outcome FROM prediction WHERE state = {_MATCHED} AND settled_us <= ?"
+            f" ORDER BY outcome_ns, key LIMIT {_TOLD_AT_ONCE}",
+            (now_us,),
         ).fetchall()
-        if matched:
-            self._db.execute(f"UPDATE prediction SET state = {_JOINED}, outcome = NULL WHERE {complete}", (now_us,))
-            self._count("joined", len(matched))
+        self._become(_JOINED, matched)
+        self._count("joined", len(matched))
         closed = self._close(now_us)
         self._sweep(now_us)
-        rows = _rows([*matched, *((*row, now_ns or row[_SELECTED.index("answered_ns")], None) for row in closed)])
+        absent = closed if self.absent == "negative" else []
+        rows = _rows([*(row[1:] for row in matched), *((*row[1:], now_ns or row[_ANSWERED_NS], None) for row in absent)])
         rows["absent"][len(matched) :] = True
-        return Joined(
-            rows=rows, outcomes=tuple({} if row[-1] is None else _DECODE(row[-1]) for row in (*matched, *((None,) for _ in closed)))
-        )
+        return Joined(rows=rows, outcomes=(*(_DECODE(row[-1]) for row in matched), *({} for _ in absent)))
 
     def _close(self, now_us: int) -> list[Any]:
         """Windows that are over without an outcome."""
-        over, between = f"state = {_WAITS} AND closes_us > ? AND closes_us <= ?", (self._closed_us, now_us)
-        self._closed_us = max(self._closed_us, now_us)
-        if self.absent == "censored":
-            self._count("censored", self._db.execute(f"UPDATE prediction SET state = {_CENSORED} WHERE {over}", between).rowcount)
-            return []
-        rows = self._db.execute(f"SELECT {_TOLD}, closes_us FROM prediction WHERE {over} ORDER BY closes_us, key", between).fetchall()
-        if rows:
-            self._db.execute(f"UPDATE prediction SET state = {_ABSENT} WHERE {over}", between)
-            self._count("absent", len(rows))
+        rows = self._db.execute(
+            f"SELECT id, {_TOLD}, closes_us FROM prediction WHERE closes_us > ? AND closes_us <= ? AND state = {_WAITS}"
+            f" ORDER BY closes_us, key LIMIT {_TOLD_AT_ONCE}",
+            (self._closed_us, now_us),
+        ).fetchall()
+        self._closed_us = max(self._closed_us, now_us) if len(rows) < _TOLD_AT_ONCE else rows[-1][-1] - 1
+        is_negative = self.absent == "negative"
+        self._become(_ABSENT if is_negative else _CENSORED, rows)
+        self._count("absent" if is_negative else "censored", len(rows))
         return rows
+
+    def _become(self, state: int, rows: Sequence[Any]) -> None:
+        if rows:
+            self._db.executemany(f"UPDATE prediction SET state = {state}, outcome = NULL WHERE id = ?", [row[:1] for row in rows])
 
     def _sweep(self, now_us: int) -> None:
         """Forget what no outcome is expected for any more."""
@@ -411,6 +418,18 @@ def catch_up(join: OutcomeJoin, tail: Tail, position: Position) -> None:
     if join.position != position:
         join.take(tail.read(position), position.now_us)
         join.commit(position)
+
+
+def stored_position(path: Path) -> Position | None:
+    """How far a join that another process uses has read the log; None where there is none yet."""
+    if not path.exists():
+        return None
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)) as db:
+            found = db.execute("SELECT value FROM state WHERE name = 'position'").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise _failed(path, error) from error
+    return None if found is None else Position.from_bytes(found[0])
 
 
 def _rows(told: Sequence[Sequence[Any]]) -> NDArray[np.void]:

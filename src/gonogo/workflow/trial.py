@@ -65,7 +65,10 @@ class Trial:
             position = block.position
         self._join = _join(self._folder, plan, absent) if plan.losses else None
         if position is None:
-            self._tail = _from_now(places.log)
+            self._tail = Tail(places.log)
+            begin = self._tail.skip()  # what was answered before a rollout is none of its evidence
+            if self._join is not None:
+                self._join.commit(begin)
         else:
             if self._join is not None:
                 catch_up(self._join, Tail(places.log, self._join.position), position)
@@ -184,11 +187,3 @@ def _matured(joined: Joined, negative: Mapping[str, Any], shares: tuple[float, .
         other=rows["other"],
         outcomes={name: [value.get(name) for value in values] for name in negative},
     )
-
-
-def _from_now(log: Path) -> Tail:
-    """A tail behind everything that is there: what was answered before a rollout is none of its evidence."""
-    tail = Tail(log)
-    while len(tail.poll(at_most=1 << 20)):
-        pass
-    return tail
