@@ -87,7 +87,6 @@ class Controller:
         self._alarms: dict[str, int] = {}
         self._said_trouble = ""
         self._said_wait = ""
-        self._is_watching = False
         self._pids: dict[int, int] = {}
         self._pids_of = -1  # the step in which deaths are counted
         self._deaths: list[int] = []
@@ -197,8 +196,7 @@ class Controller:
             self._begin(self._plan, now)
             return
         if self._trial is None:
-            if not self._is_watching:  # reading the judge's libraries takes a second: first a sign of life
-                self._is_watching = True
+            if not self._has_judge(self._plan):
                 return
             self._judge_stage(self._plan, now)
         assert self._trial is not None
@@ -265,7 +263,7 @@ class Controller:
         return Status.MISSING, "No worker serves yet." if not workers else "Not every worker has loaded both models."
 
     def _has_judge(self, plan: Plan) -> bool:
-        """The first time on a machine his compiled loops take a minute: in a thread, so that there are signs of life meanwhile."""
+        """Reading his libraries takes a second, the first time on a machine a minute: in a thread, for an order to go back waits for nobody."""
         if self._calling is None:
             self._calling = threading.Thread(target=_call_judge, args=(plan,), name="gonogo-judge", daemon=True)
             self._calling.start()
