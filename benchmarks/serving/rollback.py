@@ -3,9 +3,9 @@
     python benchmarks/serving/rollback.py [--rollbacks 200] [--rate 1000]
 
 A server with two workers, an open loop of callers at a fixed rate, a canary of half of the traffic. Each round ends with an order to roll
-back, which stands in for the deciding event: its moment is taken just before its entry is appended, so that ledger, route and workers are all
-in the figure. Last answers are read from the prediction log, by the monotonic clock of the machine. How long the judge takes to decide is
-measured by `benchmarks/rollout/judging.py` in requests, and here by the time from an observation's frame to the entry that names it.
+back, which stands in for the deciding event: its moment is taken before the order is read, so that ledger, route and workers are all in the
+figure. Last answers are read from the prediction log, by the monotonic clock of the machine. After how many requests the judge decides is
+measured by `benchmarks/rollout/judging.py`.
 """
 
 from __future__ import annotations

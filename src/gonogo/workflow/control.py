@@ -263,7 +263,7 @@ class Controller:
         return Status.MISSING, "No worker serves yet." if not workers else "Not every worker has loaded both models."
 
     def _has_judge(self, plan: Plan) -> bool:
-        """Reading his libraries takes a second, the first time on a machine a minute: in a thread, for an order to go back waits for nobody."""
+        """Reading his libraries takes a second, the first time on a machine a minute: in a thread, for nobody waits to go back."""
         if self._calling is None:
             self._calling = threading.Thread(target=_call_judge, args=(plan,), name="gonogo-judge", daemon=True)
             self._calling.start()
