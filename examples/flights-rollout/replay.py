@@ -16,15 +16,18 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import nycflights
+import pyarrow as pa
+import pyarrow.compute as pc
 
-TICK = timedelta(minutes=20)  # of recorded time: events are posted once a tick, as a feed would send them
+TICK_S = 1200  # seconds of recorded time: events are posted once a tick, as a feed would send them
 CALLERS = 4
+WARM_DAYS, REPLAYED_DAYS = 2, 30
 Row = dict[str, Any]
 
 
@@ -45,13 +48,12 @@ class Replay:
         self._tables = _tables(contract, start)
         self._described = self._get(f"/v1/contracts/{self.contract}")
 
-    def warm_up(self, days: int = 2) -> int:
+    def warm_up(self) -> int:
         """Post the events of the days before the start: what the windows of the first questions look back on."""
-        n = 0
-        for source in self._described["events"]:
-            rows = [row for row in self._tables[source] if self.start - timedelta(days=days) <= row["known"] < self.start]
-            n += self._events(source, rows)
-        return n
+        start = self.start.timestamp()
+        return sum(
+            self._events(source, [row for row in self._tables[source] if row["known_s"] < start]) for source in self._described["events"]
+        )
 
     def begin(self) -> None:
         """Start asking."""
@@ -89,30 +91,31 @@ class Replay:
     def _ticks(self) -> Iterator[tuple[datetime, dict[str, list[Row]], list[Row], list[Row]]]:
         """What becomes known, is asked and comes true in each stretch of recorded time."""
         names = [field["name"] for field in self._described["fields"]]
-        coming: list[tuple[datetime, str, int]] = []  # outcomes of flights that were asked about
-        flights = [row for row in self._tables["flights"] if row["known"] >= self.start]
-        feeds = {source: [row for row in self._tables[source] if row["known"] >= self.start] for source in self._described["events"]}
+        coming: list[tuple[int, str, str, int]] = []  # outcomes of flights that were asked about
+        start = self.start.timestamp()
+        flights = [row for row in self._tables["flights"] if row["known_s"] >= start]
+        feeds = {source: [row for row in self._tables[source] if row["known_s"] >= start] for source in self._described["events"]}
         place = dict.fromkeys((*feeds, "flights"), 0)
-        until = self.start
+        until = start
         while place["flights"] < len(flights):
-            until += TICK
+            until += TICK_S
             events = {source: rows for source in feeds if (rows := _taken(feeds[source], place, source, until))}
             asked = _taken(flights, place, "flights", until)
             for row in asked:
                 if row["late"] is not None:
-                    heapq.heappush(coming, (row["dep_at"], row["flight_id"], row["late"]))
+                    heapq.heappush(coming, (row["true_s"], row["flight_id"], row["dep_at"], row["late"]))
             true = []
             while coming and coming[0][0] <= until:
-                known_at, flight, late = heapq.heappop(coming)
-                true.append({"flight_id": flight, "y": late, "known_at": _text(known_at)})
-            yield until, events, [{name: _text(row[name]) for name in names} for row in asked], true
+                _, flight, known_at, late = heapq.heappop(coming)
+                true.append({"flight_id": flight, "y": late, "known_at": known_at})
+            yield datetime.fromtimestamp(until, UTC), events, [{name: row[name] for name in names} for row in asked], true
 
     # ── talking to the server ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _events(self, source: str, rows: list[Row]) -> int:
         names = [field["name"] for field in self._described["events"][source]]
         for at in range(0, len(rows), 500):
-            some = [{name: _text(self._as_sent(source, row)[name]) for name in names} for row in rows[at : at + 500]]
+            some = [{name: sent[name] for name in names} for sent in (self._as_sent(source, row) for row in rows[at : at + 500])]
             self._post(f"/v1/contracts/{self.contract}/events", {"source": source, "rows": some})
         return len(rows)
 
@@ -155,8 +158,11 @@ class Replay:
 
 
 def _tables(contract: dict[str, Any], start: datetime) -> dict[str, list[Row]]:
-    """Every source's rows from a week before the start, as its SQL in the contract shapes them, by when they were known or decided."""
-    made = {}
+    """Every source's rows from two days before the start, as its SQL in the contract shapes them, by when they were known or decided.
+
+    Times are text as JSON wants it; `known_s` and `true_s` are seconds since 1970.
+    """
+    made: dict[str, list[Row]] = {}
     for name, source in contract["sources"].items():
         if source.get("timeless"):
             made[name] = []  # attributes do not change: the model came with them
@@ -164,22 +170,27 @@ def _tables(contract: dict[str, Any], start: datetime) -> dict[str, list[Row]]:
         connection = duckdb.connect()
         connection.execute("SET TimeZone = 'UTC'")
         connection.register("input", getattr(nycflights, source["read"].rsplit(":", 1)[1])())
-        moment = contract["rows"]["decided_at"] if name == contract["rows"]["source"] else source["known_at"]
-        late = "(dep_delay >= 15)::int" if name == "flights" else "null"
-        table = connection.sql(
-            f"select *, {moment} as known, {late} as late from ({source['sql']}) where {moment} >= $begin and {moment} < $end order by {moment}",
-            params={"begin": start - timedelta(days=7), "end": start + timedelta(days=61)},
-        )
-        made[name] = table.to_arrow_table().to_pylist()
+        is_rows = name == contract["rows"]["source"]
+        moment = contract["rows"]["decided_at"] if is_rows else source["known_at"]
+        more = ", (dep_delay >= 15)::int as late, epoch(dep_at)::bigint as true_s" if is_rows else ""
+        rows = connection.sql(
+            f"select *, epoch({moment})::bigint as known_s{more} from ({source['sql']}) where known_s >= $begin and known_s < $end "
+            "order by known_s",
+            params={"begin": start.timestamp() - WARM_DAYS * 86_400, "end": start.timestamp() + REPLAYED_DAYS * 86_400},
+        ).to_arrow_table()
+        made[name] = pa.table({column: _as_text(rows.column(column)) for column in rows.column_names}).to_pylist()
     return made
 
 
-def _taken(rows: list[Row], place: dict[str, int], name: str, until: datetime) -> list[Row]:
+def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Times as ISO 8601 in UTC, days as they are written; everything else as it is."""
+    if pa.types.is_timestamp(column.type):
+        return pc.strftime(column.cast(pa.timestamp("s", tz=column.type.tz)), format="%Y-%m-%dT%H:%M:%SZ")
+    return column.cast(pa.string()) if pa.types.is_date(column.type) else column
+
+
+def _taken(rows: list[Row], place: dict[str, int], name: str, until: float) -> list[Row]:
     begin = place[name]
-    while place[name] < len(rows) and rows[place[name]]["known"] <= until:
+    while place[name] < len(rows) and rows[place[name]]["known_s"] <= until:
         place[name] += 1
     return rows[begin : place[name]]
-
-
-def _text(value: Any) -> Any:
-    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value.isoformat() if hasattr(value, "isoformat") else value
