@@ -76,7 +76,7 @@ def main() -> None:
                         rollback(NAME, "the next round", folder=served.folder)
                     release(folder=served.folder)
                     n_rollouts += 1
-                time.sleep(random.uniform(0.0, 0.6))
+                time.sleep(random.uniform(0.0, 4.0))
                 who, waited = kill_one(served)
                 waits.append(waited)
                 found = read_route(served.places.route)
