@@ -49,9 +49,10 @@ class Judge:
     >>> plan = Plan(contract="c", contract_name="n", verdict="v", champion="a", challenger="b", method="canary", salt="s", bucket_by="k",
     ...     alpha=0.05, stages=(Stage(phase=Phase.CANARY, share=0.05, bake_us=0, patience_us=1),), watches=(errors,), slices=(), losses=(),
     ...     probation_us=0, label_window_us=0)
-    >>> lines = np.zeros(40, OBSERVATION)
-    >>> lines["kind"], lines["unit"], lines["arm"], lines["share"], lines["epoch"] = 1, np.arange(1, 41), 1, 0.05, 7
-    >>> lines["status"] = 2  # each of the challenger's answers is an error
+    >>> lines = np.zeros(400, OBSERVATION)
+    >>> lines["kind"], lines["unit"], lines["share"], lines["epoch"] = 1, np.arange(1, 401), 0.05, 7
+    >>> lines["arm"] = lines["unit"] % 20 == 0
+    >>> lines["status"] = 2 * lines["arm"]  # each of the challenger's 20 answers is an error
     >>> judge = Judge(plan, 0, epoch=7)
     >>> judge.take(lines)
     >>> judge.decided, judge.judgement().status
