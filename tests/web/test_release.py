@@ -31,8 +31,9 @@ def test_a_good_challenger_goes_all_the_way_and_nobody_is_refused_an_answer(worl
             ("release", None),
             ("rollout_step", "settled"),
         ]
-        status, said = served.get(f"/v1/contracts/{NAME}")
-        assert (status, said["position"]["champion"]) == (200, opened.plan.challenger)
+        # A worker follows the ledger a moment later.
+        champions = iter(lambda: served.get(f"/v1/contracts/{NAME}")[1]["position"]["champion"], None)
+        wait_for(lambda: next(champions) == opened.plan.challenger)
 
 
 def test_before_any_release_the_baseline_answers_and_says_so(world):
