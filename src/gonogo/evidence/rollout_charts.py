@@ -180,7 +180,7 @@ def _by_stage(spots: Sequence[Spot]) -> list[list[Spot]]:
 
 
 def _range(spots: Sequence[Spot], margin: float | None) -> Scale:
-    """Wide enough for the values, the margin and the intervals of the second half: the first ones know nothing yet."""
+    """Wide enough for the values, the margin and the narrower intervals."""
     values = sorted(v for s in spots if (v := s.value) is not None)
     inner = [
         values[len(values) // 20],
@@ -189,7 +189,8 @@ def _range(spots: Sequence[Spot], margin: float | None) -> Scale:
         0.0,
         *([margin] if margin is not None else []),
     ]
-    ends = [v for s in spots[len(spots) // 2 :] for v in (s.low, s.high) if v is not None]
+    wide = sorted((s.high - s.low, s.low, s.high) for s in spots if s.low is not None and s.high is not None)
+    ends = [end for _, low, high in wide[: max(1, len(wide) // 3)] for end in (low, high)]  # the first ones know nothing yet
     room = 3 * max(max(inner) - min(inner), 1e-9)
     low, high = padded(max(min([*inner, *ends]), min(inner) - room), min(max([*inner, *ends]), max(inner) + room))
     return Scale(low=low, high=high, start=HEIGHT - BOTTOM, end=TOP)
