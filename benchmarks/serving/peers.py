@@ -187,6 +187,8 @@ def measure(name: str, asked: argparse.Namespace) -> Round:
         idle = (tree.cpu_s() - before) / (time.perf_counter() - began)
         before = tree.cpu_s()
         saturated = _saturate(url, bodies, asked.seconds)
+        if saturated.failed:
+            raise RuntimeError(f"{saturated.failed:,} of {saturated.answered:,} requests were refused: their cost says nothing")
         time.sleep(0.3)  # the shadow and the log catch up: their work belongs to these requests
         cpu_us = (tree.cpu_s() - before) / max(1, saturated.answered) * 1e6
         pss = tree.pss_mb()

@@ -1,9 +1,13 @@
 -- wrk: POST the bodies of a file in turn. BODIES names the file, one JSON body a line.
 local bodies = {}
-for line in io.lines(os.getenv("BODIES")) do
-  bodies[#bodies + 1] = wrk.format("POST", nil, { ["Content-Type"] = "application/json" }, line)
-end
 local turn = 0
+
+init = function(args)
+  wrk.init(args) -- before it, no Host header is known
+  for line in io.lines(os.getenv("BODIES")) do
+    bodies[#bodies + 1] = wrk.format("POST", nil, { ["Content-Type"] = "application/json", ["Host"] = wrk.headers["Host"] }, line)
+  end
+end
 
 request = function()
   turn = turn % #bodies + 1
