@@ -281,6 +281,7 @@ def _environment(peer: Peer, model: Path) -> dict[str, str]:
         "BENTOML_DO_NOT_TRACK": "True",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "RAY_USAGE_STATS_ENABLED": "0",
+        "MLSERVER_METRICS_DIR": str(model / "metrics"),
     }
 
 
