@@ -217,3 +217,112 @@ def test_an_answer_under_way_is_waited_for_when_it_drains():
             return await app.drained(0.0), await app.drained(5.0), (await asking).status_code
 
     assert asyncio.run(drained()) == (False, True, 200)
+
+
+def test_an_answer_that_closes_is_the_last_one(quick):
+    contract = FakeContract()
+    closing = post(more=b"connection: close\r\n")
+    with serve(App(FakeService(contract)), quick=quick) as port:
+        assert talk(port, closing + post()).count(b"HTTP/1.1 ") == 1
+    assert contract.n_answered == 1
+
+
+CHUNKED = f"POST {ASK} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n".encode()
+
+
+@pytest.mark.parametrize("trailer", [b"host: evil.example\r\n", b"content-type: text/plain\r\n", b"authorization: Bearer another\r\n"])
+def test_what_stands_behind_a_body_does_not_change_who_asked(quick, trailer):
+    with serve(App(FakeService()), quick=quick) as port:
+        said = talk(port, CHUNKED + b"connection: close\r\n\r\n%x\r\n%b\r\n0\r\n%b\r\n" % (len(BODY), BODY, trailer))
+    assert said.startswith(b"HTTP/1.1 200 ")
+
+
+def test_what_stands_behind_a_body_has_an_end():
+    settings = Settings(max_head_bytes=4096)
+    with serve(App(FakeService(), settings=settings)) as port, socket.create_connection(("127.0.0.1", port), timeout=5) as endless:
+        endless.sendall(CHUNKED + b"\r\n2\r\n{}\r\n0\r\nx: ")
+        assert not floods(endless, b"a" * 4096)
+
+
+@pytest.mark.parametrize("path", ["/nowhere", ASK])
+@pytest.mark.parametrize("more", [b"", b"connection: close\r\n"], ids=["stays", "closes"])
+def test_who_sends_a_body_that_nobody_wants_is_told_why_and_stays_in_step(quick, path, more):
+    """A connection that is closed while bytes are on their way takes the answer with it."""
+    long = b" " * (6 << 20)
+    with serve(App(FakeService()), quick=quick) as port, socket.create_connection(("127.0.0.1", port), timeout=5) as sending:
+        sending.sendall(post(long, path=path, more=more))
+        if not more:
+            sending.sendall(post(more=b"connection: close\r\n"))
+        said = b"".join(iter(lambda: sending.recv(65536), b""))
+    refused = b"404" if path == "/nowhere" else b"413"
+    assert re.findall(rb"HTTP/1\.1 (\d+)", said) == ([refused] if more else [refused, b"200"])
+
+
+def floods(endless: socket.socket, piece: bytes) -> bool:
+    """Whether twenty megabytes were taken."""
+    try:
+        for _ in range(5000):
+            endless.sendall(piece)
+    except (BrokenPipeError, ConnectionResetError):
+        return False
+    return True
+
+
+def test_a_body_that_never_ends_is_told_so_and_cut_off():
+    settings = Settings(max_body_bytes=1 << 16, max_job_bytes=1 << 17)
+    with serve(App(FakeService(), settings=settings)) as port, socket.create_connection(("127.0.0.1", port), timeout=5) as endless:
+        endless.sendall(CHUNKED + b"\r\n")
+        assert not floods(endless, b"1000\r\n" + b" " * 4096 + b"\r\n")
+
+
+def test_who_was_not_told_to_send_does_not_have_the_next_request_taken_for_a_body(quick):
+    waiting = post(b"", length=400, path="/nowhere", more=b"expect: 100-continue\r\n")
+    with serve(App(FakeService()), quick=quick) as port:
+        said = talk(port, waiting)
+    assert said.startswith(b"HTTP/1.1 404 ")
+    assert b"connection: close" in said
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        b"upgrade: h2c\r\nconnection: Upgrade, HTTP2-Settings\r\nhttp2-settings: AAMAAABk\r\n",
+        b"upgrade: websocket\r\nconnection: upgrade\r\n",
+    ],
+)
+def test_an_offer_to_speak_something_else_is_declined_and_the_request_answered(quick, offer):
+    """Java's client makes it with its first request."""
+    with serve(App(FakeService()), quick=quick) as port:
+        said = talk(port, post(more=offer) + post() + post(more=b"connection: close\r\n"))
+    assert re.findall(rb"HTTP/1\.1 (\d+)", said) == [b"200"] * 3
+
+
+def test_bodies_that_never_come_keep_nobody_out(quick):
+    settings = Settings(max_in_flight=4, body_timeout_s=30.0)
+    with serve(App(FakeService(), settings=settings), quick=quick) as port:
+        slow = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(8)]
+        try:
+            for each in slow:
+                each.sendall(CHUNKED + b"\r\n1\r\n{\r\n")
+            assert slow[0].recv(4096).startswith(b"HTTP/1.1 408 ")
+            assert talk(port, post(more=b"connection: close\r\n")).startswith(b"HTTP/1.1 200 ")
+            whole = CHUNKED + b"connection: close\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+            assert talk(port, whole).startswith(b"HTTP/1.1 200 ")
+        finally:
+            for each in slow:
+                each.close()
+
+
+def test_a_slow_second_head_is_not_answered_in_the_place_of_the_first_request(quick):
+    class Long(Slow):
+        def predict(self, question: Question, began_ns: int) -> Answer | Awaitable[Answer]:  # type: ignore[override]
+            answer = FakeContract.predict(self, question, began_ns)
+
+            async def later() -> Answer:
+                await asyncio.sleep(3)
+                return answer
+
+            return later()
+
+    with serve(App(FakeService(Long()), settings=HURRIED), quick=quick) as port:
+        assert talk(port, post() + b"POST / HT") == b""

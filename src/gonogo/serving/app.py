@@ -11,12 +11,12 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic_ns
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import parse_qsl
 
 from gonogo.serving.access import Access, Caller
@@ -30,6 +30,7 @@ from gonogo.types.errors import GonogoError, NothingThere, RequestRefused, TooMu
 
 Scope: TypeAlias = Mapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
+T = TypeVar("T")
 Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
 
 _JSON_TYPES = (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8")
@@ -259,7 +260,7 @@ class App:
     ) -> Answered | None:
         """The answer to any request; None where the caller went away."""
         endpoint = match.methods.get(method)
-        who, body = "", b""
+        who, body, incoming = "", b"", _Incoming(receive, _has_body(headers))
         reply: Answered
         error: Exception | None = None
         try:
@@ -272,7 +273,7 @@ class App:
                     self._admit(caller, endpoint)
                 if endpoint.most_bytes:
                     self._check_body(headers, endpoint)
-                    body = await self._read(receive, endpoint.most_bytes)
+                    body = await self._in_time(_read(incoming, endpoint.most_bytes))
                 made = endpoint.run(Call(method, path, match.parts, query_string, body, who, began_ns))
                 reply = made if isinstance(made, Reply | FileReply) else await made
         except _Gone:
@@ -280,13 +281,16 @@ class App:
         except Exception as caught:
             reply, error = self._tell(endpoint, caught), caught
         self._done(endpoint, method, path, reply.status if isinstance(reply, Reply) else 200, began_ns, who, error)
+        if incoming.more and isinstance(reply, Reply) and _CLOSE not in reply.headers and not await self._discard(headers, incoming):
+            reply = Reply(reply.status, [*reply.headers, _CLOSE], reply.body)
         return reply
 
     def _admit(self, caller: Caller, endpoint: Endpoint) -> None:
         """Whether this caller may, and whether there is room. Raises NotPermitted or TooMuch."""
         if endpoint.scope not in caller.scopes:
             caller.check(endpoint.scope)
-        if self.in_flight > self.settings.max_in_flight:
+        # Whose body is still on its way takes nothing from the others.
+        if self.in_flight - len(self._reading) > self.settings.max_in_flight:
             raise _too_busy(self.settings.max_in_flight)
 
     def _done(
@@ -337,28 +341,22 @@ class App:
                 expected="content-type: application/json",
                 where="header content-type",
             )
-            raise Refusal(415, error, close=True)
+            raise Refusal(415, error)
         length = headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > endpoint.most_bytes:
             raise _too_long(endpoint.most_bytes)
 
-    async def _read(self, receive: Receive, most_bytes: int) -> bytes:
-        """The whole body. Raises a Refusal for what is too long or too slow."""
+    async def _in_time(self, reading: Coroutine[Any, Any, T]) -> T:
+        """What is read of a body. Raises a Refusal where it comes too slowly, and _Gone."""
         task = asyncio.current_task()
         assert task is not None
+        if len(self._reading) >= self.settings.max_in_flight:
+            self._end_slowest()
         self._reading[task] = monotonic_ns() + int(self.settings.body_timeout_s * 1e9)
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)
         try:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise _Gone
-            body: bytes = message.get("body", b"")
-            if not message.get("more_body", False):
-                if len(body) > most_bytes:
-                    raise _too_long(most_bytes)
-                return body
-            return await _read_on(body, receive, most_bytes)
+            return await reading
         except asyncio.CancelledError:
             if task not in self._too_slow:
                 raise
@@ -366,13 +364,34 @@ class App:
             slow = TooMuch(
                 "the body came too slowly",
                 found="a part of it",
-                expected=f"all of it within {self.settings.body_timeout_s:g} s",
+                expected=f"all of it within {self.settings.body_timeout_s:g} s, sooner while many others send theirs",
                 where="body",
             )
             raise Refusal(408, slow, close=True) from None
         finally:
             del self._reading[task]
             self._too_slow.discard(task)
+
+    def _end_slowest(self) -> None:
+        """Whoever has been sending for longest makes room: bodies that never come keep nobody out."""
+        for task in self._reading:
+            if task not in self._too_slow:
+                self._too_slow.add(task)
+                task.cancel()
+                return
+
+    async def _discard(self, headers: Mapping[bytes, bytes], incoming: _Incoming) -> bool:
+        """Whether the rest of a body that nobody wants was read to its end.
+
+        Who is still sending would not see the answer if the connection were closed at once. Who waits to be told to send is not told to.
+        """
+        length = headers.get(b"content-length", b"")
+        if b"expect" in headers or (length.isdigit() and int(length) > self.settings.max_job_bytes):
+            return False
+        try:
+            return await self._in_time(_forget(incoming, self.settings.max_job_bytes))
+        except (Refusal, _Gone):
+            return False
 
     def _sweep(self) -> None:
         """End the requests whose bodies do not come: one timer for all, for one each would cost every request a microsecond."""
@@ -435,6 +454,25 @@ class _Gone(Exception):
     """The caller went away before the body was there."""
 
 
+class _Incoming:
+    """A body, piece by piece."""
+
+    __slots__ = ("_receive", "more")
+
+    def __init__(self, receive: Receive, more: bool) -> None:
+        self._receive = receive
+        self.more = more  # whether a part of it was not read
+
+    async def piece(self) -> bytes:
+        """The next piece; empty where there is no body. Raises _Gone."""
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise _Gone
+        self.more = message.get("more_body", False)
+        piece: bytes = message.get("body", b"")
+        return piece
+
+
 def pattern_of(path: str) -> re.Pattern[str]:
     """The expression that a path with {names} is.
 
@@ -443,6 +481,10 @@ def pattern_of(path: str) -> re.Pattern[str]:
     """
     parts = re.split(r"(\{\w+\})", path)
     return re.compile("".join(f"(?P<{part[1:-1]}>[^/]+?)" if part.startswith("{") else re.escape(part) for part in parts))
+
+
+def _has_body(headers: Mapping[bytes, bytes]) -> bool:
+    return headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
 
 
 def _is_json(content_type: bytes) -> bool:
@@ -458,22 +500,24 @@ async def _only_replies(made: Answered | Awaitable[Answered]) -> Reply:
     return reply
 
 
-async def _read_on(body: bytes, receive: Receive, most_bytes: int) -> bytes:
-    """The rest of a body that comes in pieces."""
+async def _read(incoming: _Incoming, most_bytes: int) -> bytes:
+    """The whole body. Raises a Refusal for what is too long, and _Gone."""
+    body = await incoming.piece()
     pieces, size = [body], len(body)
-    while True:
-        if size > most_bytes:
-            raise _too_long(most_bytes)
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Gone
-        piece = message.get("body", b"")
-        pieces.append(piece)
-        size += len(piece)
-        if not message.get("more_body", False):
-            if size > most_bytes:
-                raise _too_long(most_bytes)
-            return b"".join(pieces)
+    while size <= most_bytes:
+        if not incoming.more:
+            return body if len(pieces) == 1 else b"".join(pieces)
+        pieces.append(await incoming.piece())
+        size += len(pieces[-1])
+    raise _too_long(most_bytes)
+
+
+async def _forget(incoming: _Incoming, most_bytes: int) -> bool:
+    """Whether the rest of a body came to its end within so many bytes. Raises _Gone."""
+    size = 0
+    while incoming.more and size <= most_bytes:
+        size += len(await incoming.piece())
+    return not incoming.more
 
 
 async def _send_file(reply: FileReply, method: str, send: Send) -> None:
@@ -504,7 +548,7 @@ async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _too_long(most_bytes: int) -> Refusal:
     error = TooMuch("the body is too long", found=f"more than {most_bytes:,} bytes", expected=f"at most {most_bytes:,} bytes", where="body")
-    return Refusal(413, error, close=True)  # nobody reads the rest of it
+    return Refusal(413, error)
 
 
 def _too_busy(most: int) -> Refusal:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gonogo.serving.responses import Refusal, Reply, error_reply
@@ -24,6 +25,16 @@ if TYPE_CHECKING:
 
 _SWEEP_S = 0.5
 _SMALL_BYTES = 64 << 10  # a longer body is read by the application, which asks who sends it first
+
+
+_OFFERS = (b"upgrade", b"http2-settings")  # headers by which a client offers to speak something else
+
+
+class _Trailers(list[tuple[bytes, bytes]]):
+    """Where headers go that come behind a body: nowhere. Who asks, and under which name, was said before it."""
+
+    def append(self, item: tuple[bytes, bytes]) -> None:
+        """Forget it."""
 
 
 class _Pending:
@@ -52,6 +63,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._stuck_since = 0.0  # the caller does not read
         self._head_bytes = self._chunk = 0
         self._lane: Match | None = None
+        self._offers = False  # to speak something else: declined, see `_decline`
         self._body = b""
         self._defaults: Any = None
         self._rendered = b""
@@ -72,21 +84,51 @@ class GuardedProtocol(HttpToolsProtocol):
             self._waits_since, self._idle_since = monotonic(), 0.0
         self._chunk = len(data)
         self._head_bytes += self._chunk
-        super().data_received(data)
-        if self._waits_since and self._lane is None and self._head_bytes > self.serves.settings.max_head_bytes:
+        self._feed(data)
+        if self._lane is None and self._head_bytes > self.serves.settings.max_head_bytes:
             self._refuse(431, "the request's head is too long", f"at most {self.serves.settings.max_head_bytes:,} bytes")
+
+    def _feed(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+        except httptools.HttpParserUpgrade as offer:
+            self._decline(data[offer.args[0] :])
+
+    def _decline(self, rest: bytes) -> None:
+        """Read the request again as if it offered nothing: Java's client offers HTTP/2 with its first request, body and all."""
+        self._offers = False
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.send_400_response("Invalid HTTP request received.")
+            return
+        head = [b"%b %b HTTP/%b" % (method, self.url, self.parser.get_http_version().encode())]
+        for name, value in self.headers:
+            if name == b"connection":
+                value = b", ".join(word for word in map(bytes.strip, value.split(b",")) if word.lower() not in _OFFERS)
+            if name not in _OFFERS and (value or name != b"connection"):
+                head.append(b"%b: %b" % (name, value))
+        self.parser = httptools.HttpRequestParser(self)
+        self._feed(b"\r\n".join([*head, b"", rest]))
 
     def on_message_begin(self) -> None:
         """A request begins: uvicorn's scope is made only if the request takes its way."""
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
-        self._head_bytes = 0  # of the pieces to come; a head within one piece is measured when it is whole
+        self._head_bytes = 0  # of the pieces to come that are no body; a head within one piece is measured when it is whole
         if not self._waits_since:
             self._waits_since = monotonic()
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
+        if self.transport.is_closing():
+            raise ValueError("refused")  # the last answer said that no other follows: the parser stops
+        if self.parser.should_upgrade():
+            self._offers = True
+            return
         self._waits_since = 0.0
         settings = self.serves.settings
         if len(self.headers) > settings.max_headers or self._chunk > settings.max_head_bytes:
@@ -101,10 +143,12 @@ class GuardedProtocol(HttpToolsProtocol):
         self.url, self.expect_100_continue = url, expects
         self.headers.extend(headers)
         super().on_headers_complete()
+        self.headers = _Trailers()
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
         if self._lane is None:
+            self._head_bytes = 0
             super().on_body(body)
         else:
             self._body = self._body + body if self._body else body
@@ -112,6 +156,9 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is whole."""
         lane = self._lane
+        self._head_bytes = 0
+        if self._offers:
+            return
         if lane is None:
             super().on_message_complete()
             if self.cycle.response_complete:  # it was answered before its body was read: only now is the connection idle
@@ -170,7 +217,6 @@ class GuardedProtocol(HttpToolsProtocol):
             or self.parser.get_method() != b"POST"
             or self.parser.get_http_version() != "1.1"
             or not self.parser.should_keep_alive()
-            or self.parser.should_upgrade()
             or self.expect_100_continue
             or self.pipeline
             or self.flow.write_paused
@@ -230,7 +276,11 @@ class GuardedProtocol(HttpToolsProtocol):
     def _refuse(self, status: int, message: str, expected: str) -> None:
         if self.transport.is_closing():
             return
+        is_next = bool(self._waits_since)  # what is refused is no part of the request that is answered at the moment
         self._waits_since = self._idle_since = 0.0
+        if is_next and self._lane is None and self.cycle is not None and not self.cycle.response_complete:
+            self.transport.close()  # words would be taken for the answer that is still to come
+            return
         error = TooMuch(message, found="more than that", expected=expected, where="connection")
         self._write(error_reply(Refusal(status, error)), keep=False)
 
