@@ -399,7 +399,7 @@ def test_an_interrupt_while_a_row_is_written_leaves_nothing_of_it(folder, monkey
     with small(folder) as log:
         write(log, 0, 3)
         with monkeypatch.context() as patched:
-            patched.setattr("gonogo.serving.log._put_length", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+            patched.setattr("gonogo.serving.log._put_head", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
             with pytest.raises(KeyboardInterrupt):
                 log.append(FrameKind.PREDICTION, b"\x01" * 4000)
         write(log, 3, 2)

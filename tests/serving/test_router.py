@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import gonogo.serving.router as router_module
 from gonogo.serving.router import NOBODY, Router, Slicer, arm, bucket, key_text, slice_text, threshold, unit
 from gonogo.types.traffic import Arm
 
@@ -57,6 +58,23 @@ def test_the_same_key_is_always_assigned_alike() -> None:
     assert [first.assign(key) for key in range(1_000)] == [again.assign(key) for key in range(1_000)]
     assert first.assign("N1")[2] == bucket("s", "N1")
     assert first.assign("N1")[1] == unit("N1")
+
+
+def test_what_is_remembered_of_a_key_is_what_its_hash_says() -> None:
+    router = Router(salt="s", share=0.5)
+    keys = ["", *(f"k{i}" for i in range(3 * router_module._PLACES)), "k" * 65, "k" * 100_000]
+    for _ in range(2):  # more keys than places, so they take one another's
+        for key in keys[::97] + keys[-3:] + keys[:3]:
+            place = bucket("s", key)
+            who = arm(place, 0.5)
+            assert router.assign(key) == (who, unit(key), place, 0.5)
+
+
+def test_long_keys_fill_no_memory() -> None:
+    router = Router(salt="s", share=0.5)
+    for i in range(1000):
+        router.assign(f"{i:01000}")
+    assert max(len(key) for key, _ in router._known) <= router_module._SHORT
 
 
 def test_buckets_and_units_stay_what_they_are_from_version_to_version() -> None:

@@ -43,6 +43,7 @@ MOST_TOGETHER = 256  # rows of one turn of the event loop that are scored at onc
 _ANSWERED, _STALE, _ERRED, _LATE, _FAILED = AnswerStatus
 _PREDICTION = int(FrameKind.PREDICTION)
 _NAN = float("nan")
+_tuple = tuple.__new__  # what a named tuple is made by, without the names
 _MOST_US = 0xFFFFFFFF  # that a frame's latency holds
 _TYPES = {Kind.NUMBER: "number", Kind.CATEGORY: "text", Kind.TEXT: "text"}
 
@@ -91,6 +92,7 @@ class Armed:
             outputs=dict.fromkeys(model.outputs, ""),
         )
         self.shape = ""
+        self.deadline_ns = int(contract.serving.deadline_ms * 1e6)
 
 
 class _Open:
@@ -121,22 +123,22 @@ class _Asked:
     """One request on its way."""
 
     __slots__ = (
-        "arm", "armed", "began_ns", "bucket", "decided_us", "following", "key", "propensity", "question", "request", "row", "scored_ns",
-        "stale", "unit",
+        "armed", "assigned", "began_ns", "bits", "decided_us", "following", "key", "key_hash", "question", "request", "row", "scored_ns",
+        "stale",
     )  # fmt: skip
 
     def __init__(
         self,
         following: _Following,
         armed: Armed,
-        assigned: tuple[Arm, int, int, float],
+        assigned: tuple[Arm, int, int, float],  # arm, unit, bucket, propensity
         question: Question,
         key: tuple[Any, ...],
         began_ns: int,
     ) -> None:
         self.following = following
         self.armed = armed
-        self.arm, self.unit, self.bucket, self.propensity = assigned
+        self.assigned = assigned
         self.question = question
         self.key = key
         self.request = getrandbits(64)
@@ -145,6 +147,32 @@ class _Asked:
         self.row: Sequence[Any] | None = None
         self.stale = ""
         self.decided_us: int | None = None
+        self.bits = self.key_hash = 0  # of the slices, and of the row's key: known once it is written down
+
+    def as_offer(self) -> Offer:
+        """What the other arm is shown, once this is answered. Made by the shadow's thread."""
+        following, armed = self.following, self.armed
+        arm, unit, bucket, propensity = self.assigned
+        other = following.arms[1 - arm]
+        same = other.features is armed.features
+        return Offer(
+            model=other,
+            question=self.question,
+            row=self.row if same else None,
+            stale=self.stale if same else "",
+            decided_us=self.decided_us,
+            before_ns=self.scored_ns - self.began_ns,
+            deadline_ns=armed.deadline_ns,
+            request=self.request,
+            key=self.key,
+            key_hash=self.key_hash,
+            unit=unit,
+            bucket=bucket,
+            slices=self.bits,
+            epoch=following.route.epoch,
+            arm=_OTHER[arm],
+            propensity=propensity,
+        )
 
 
 class Answerer:
@@ -309,7 +337,7 @@ class Answerer:
         champion = last.arms[0]
         kept = last.route if route is None else replace(last.route, share=0.0, challenger="", challenger_package="")
         lacks = "no route" if route is None else f"not loaded yet: {route.champion_package[:19]}"
-        return replace(last, route=kept, arms=(champion, champion), router=Router(salt="", share=0.0), shadows=False, lacks=lacks)
+        return replace(last, route=kept, arms=(champion, champion), router=_CHAMPIONS, shadows=False, lacks=lacks)
 
     # Answers
 
@@ -386,7 +414,7 @@ class Answerer:
         if asked.stale:
             return self._instead(asked, _STALE, asked.stale)
         asked.scored_ns = self._clock()
-        ready[asked.arm].append((i, asked))
+        ready[asked.assigned[0]].append((i, asked))
         return None
 
     def _score_together(self, asked: Sequence[_Asked]) -> list[Answer | GonogoError]:
@@ -478,7 +506,8 @@ class Answerer:
         if slicer is not None:
             bits = slicer.of(asked.question if not following.slices_inputs else self._with_inputs(asked))
         key_hash = row_key(key)
-        epoch, decided, request, arm = following.route.epoch, asked.decided_us, asked.request, asked.arm
+        request = asked.request
+        arm, unit, bucket, propensity = asked.assigned
         score = values[0] if values else _NAN
         # What `append_prediction` does, with nothing by name: a microsecond of every request.
         written = self._append(
@@ -488,7 +517,7 @@ class Answerer:
                     "",
                     armed.shape,
                     key,
-                    decided,
+                    asked.decided_us,
                     asked.question,
                     tuple(asked.row) if armed.logs_inputs and asked.row is not None else (),
                     values,
@@ -499,13 +528,13 @@ class Answerer:
             0,
             request,
             key_hash,
-            asked.unit,
-            asked.bucket,
+            unit,
+            bucket,
             bits,
-            epoch,
+            following.route.epoch,
             arm,
             status,
-            asked.propensity,
+            propensity,
             min(took_ns // 1000, _MOST_US),
             score if type(score) is float else _number(score),
         )
@@ -513,20 +542,13 @@ class Answerer:
             self.n_unlogged += 1
             if self._refuses_unlogged:
                 raise _cannot_log(self._log.blocked)
-        if following.shadows and asked.unit != NOBODY:
-            other = following.arms[1 - arm]
-            same = other.features is armed.features
-            self._offer(
-                Offer._make(
-                    (
-                        other, asked.question, asked.row if same else None, asked.stale if same else "", decided,
-                        (asked.scored_ns or asked.began_ns + took_ns) - asked.began_ns, self._deadline_ns, request, key, key_hash,
-                        asked.unit, asked.bucket, bits, epoch, _OTHER[arm], asked.propensity,
-                    )
-                )
-            )  # fmt: skip
+        if following.shadows and unit != NOBODY:
+            asked.bits, asked.key_hash = bits, key_hash
+            if not asked.scored_ns:  # the model was never asked
+                asked.scored_ns = asked.began_ns + took_ns
+            self._offer(asked)
         self.n_answered += 1
-        return Answer._make((values, status, arm, armed.candidate, request, why))
+        return _tuple(Answer, (values, status, arm, armed.candidate, request, why))
 
     def _with_inputs(self, asked: _Asked) -> tuple[Any, ...]:
         """Fields, then the champion's inputs; where they are not known, nulls."""
@@ -546,6 +568,7 @@ def _number(value: Any) -> float:
 
 
 _OTHER = (Arm.CHALLENGER, Arm.CHAMPION)
+_CHAMPIONS = Router(salt="", share=0.0)  # everybody is the champion's
 
 
 def _union(known: tuple[Field, ...], packages: Sequence[Package]) -> tuple[Field, ...]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from gonogo.backends.disk import sync_folder
 from gonogo.serving import segments
-from gonogo.serving.segments import FRAME_BYTES, HEADER_BYTES, LENGTH, REST, SEGMENT_BYTES, Map, segment_path
+from gonogo.serving.segments import FRAME_BYTES, HEAD, HEADER_BYTES, REST, SEGMENT_BYTES, Map, segment_path
 from gonogo.types.errors import LogFailed
 from gonogo.types.traffic import FrameKind
 
@@ -27,7 +27,7 @@ _ORDINARY = 65_536  # bytes; larger than any row but a strange one
 _RETRY_EVERY_S = 0.5  # while the disk has no room for a segment
 _NOTHING = b"\xc0"  # a payload is never empty, for a length of 0 is no frame: msgpack's nil
 _LOST = int(FrameKind.LOST)
-_pack, _word, _put_length = REST.pack, LENGTH.pack, LENGTH.pack_into
+_pack, _put_head, _NO_HEAD = REST.pack, HEAD.pack_into, bytes(8)
 _crc32, _monotonic_ns, _time_ns = zlib.crc32, time.monotonic_ns, time.time_ns
 
 
@@ -133,15 +133,16 @@ class Log:
     def _write(self, body: bytes, seq: int) -> None:
         at, map_ = self._at, self._map
         assert map_ is not None
-        end = at + 8 + len(body)
+        begin, size = at + 8, len(body)
+        end = begin + size
         try:
-            map_[at + 4 : end] = _word(_crc32(body)) + body
-            # The length, the first word, is written after everything else: until then there is no frame.
-            _put_length(map_, at, len(body) + 8 - FRAME_BYTES)
+            map_[begin:end] = body
+            # Length and checksum, the first 8 bytes, are written after everything else, in one store: until then there is no frame.
+            _put_head(map_, at, _crc32(body) << 32 | size + 8 - FRAME_BYTES)
             self._at, self._seq = (end + 7) & -8, seq
         except BaseException:
             # An interrupt between two of these lines: the row is whole, or nothing of it may be left to be read as a length later.
-            if map_[at : at + 4] != b"\0\0\0\0":
+            if map_[at:begin] != _NO_HEAD:
                 self._at, self._seq = (end + 7) & -8, seq
             else:
                 map_[at:end] = bytes(end - at)

@@ -129,21 +129,27 @@ def arm(place: int | None, share: float) -> Arm:
     return Arm.CHALLENGER if place is not None and place < threshold(share) else Arm.CHAMPION
 
 
-_NOBODYS = (Arm.CHAMPION, NOBODY, 0, 1.0)
+_Assigned = tuple[Arm, int, int, float]  # arm, unit, bucket, propensity
+_NOBODYS: _Assigned = (Arm.CHAMPION, NOBODY, 0, 1.0)
+_PLACES = 1 << 15  # for keys that are remembered: some 8 MB once all are taken
+_LAST_PLACE = _PLACES - 1
+_SHORT = 64  # characters: who sends longer keys has them hashed each time, and fills no memory with them
 
 
 class Router:
     """The assignments of one salt at one share."""
 
-    __slots__ = ("_challenger", "_champion", "_salted", "_threshold")
+    __slots__ = ("_challenger", "_champion", "_known", "_salted", "_threshold")
 
     def __init__(self, *, salt: str, share: float) -> None:
         self._salted = _salted(salt)
         self._threshold = threshold(share)
         self._champion = (Arm.CHAMPION, 1.0 - share)
         self._challenger = (Arm.CHALLENGER, share)
+        # The last short key of each place, and its assignment: most keys come again, and two hashes are most of what routing costs.
+        self._known: list[tuple[str, _Assigned]] = [("", self._hashed(""))] * _PLACES
 
-    def assign(self, key: Any) -> tuple[Arm, int, int, float]:
+    def assign(self, key: Any) -> _Assigned:
         """Arm, unit, bucket and propensity of a request with that bucketing key. Without a key: NOBODY's, in bucket 0.
 
         A plain tuple, for it is made at every request.
@@ -151,9 +157,19 @@ class Router:
         >>> Router(salt="s", share=0.0).assign(None)
         (<Arm.CHAMPION: 0>, 0, 0, 1.0)
         """
-        text = key if type(key) is str else key_text(key)
-        if text is None:
-            return _NOBODYS
+        if type(key) is not str:
+            text = key_text(key)
+            return _NOBODYS if text is None else self._hashed(text)
+        place = hash(key) & _LAST_PLACE
+        known = self._known[place]
+        if known[0] == key:
+            return known[1]
+        assigned = self._hashed(key)
+        if len(key) <= _SHORT:
+            self._known[place] = (key, assigned)
+        return assigned
+
+    def _hashed(self, text: str) -> _Assigned:
         data = text.encode("utf-8", "surrogatepass")
         place = _bucket(self._salted, data)
         who, chance = self._challenger if place < self._threshold else self._champion
@@ -172,7 +188,7 @@ class Slicer:
     6
     """
 
-    __slots__ = ("_columns", "missing")
+    __slots__ = ("_columns", "_plain", "missing")
 
     def __init__(self, slices: tuple[str, ...], *, names: tuple[str, ...]) -> None:
         if len(slices) > MOST_SLICES:
@@ -186,12 +202,16 @@ class Slicer:
             missing.update(dict.fromkeys(part for part in parts if part not in places))
             if all(part in places for part in parts):
                 columns.setdefault(column, _Column([places[part] for part in parts])).add(value, 1 << i)
-        self._columns = tuple(columns.values())
+        self._plain = tuple((column.places[0], column.by_text) for column in columns.values() if column.is_plain)
+        self._columns = tuple(column for column in columns.values() if not column.is_plain)
         self.missing = tuple(missing)  # columns that slices need and `names` lack
 
     def of(self, values: Sequence[Any]) -> int:
         """The bits of a row: a value for each of the names."""
         bits = 0
+        for place, by_text in self._plain:
+            value = values[place]
+            bits |= by_text.get(value if type(value) is str else slice_text(value), 0)
         for column in self._columns:
             bits |= column.bits(values)
         return bits
@@ -216,10 +236,12 @@ class _Column:
             if ends := _ends(first):
                 self.bins[first] = ends
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether a value is found by its text alone."""
+        return len(self.places) == 1 and not self.bins
+
     def bits(self, values: Sequence[Any]) -> int:
-        if len(self.places) == 1 and not self.bins:
-            value = values[self.places[0]]
-            return self.by_text.get(value if type(value) is str else slice_text(value), 0)
         first, *others = (values[place] for place in self.places)
         text = self._bin(first) if self.bins else slice_text(first)
         return self.by_text.get(" & ".join([text, *map(slice_text, others)]), 0)

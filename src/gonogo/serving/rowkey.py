@@ -9,6 +9,7 @@ from typing import Any
 from gonogo.serving.router import key_text
 
 _EMPTY = hashlib.blake2b(digest_size=8)
+_from_bytes = int.from_bytes
 NO_KEY = 0  # of a row whose key is not whole: no outcome can be joined to it
 
 
@@ -24,11 +25,11 @@ def row_key(values: Sequence[Any]) -> int:
         return NO_KEY
     hashed = _EMPTY.copy()
     if len(values) == 1:
-        text = _text(values[0])
-        if text is None:
+        text = values[0]
+        if type(text) is not str and (text := _text(text)) is None:
             return NO_KEY
         hashed.update(text.encode("utf-8", "surrogatepass"))
-        return int.from_bytes(hashed.digest(), "little") or 1
+        return _from_bytes(hashed.digest(), "little") or 1
     for value in values:
         text = _text(value)
         if text is None:

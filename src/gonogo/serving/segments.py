@@ -2,8 +2,8 @@
 
 A segment is a file of fixed size whose space is taken when it is made, and which one process writes through memory: a row is in the
 kernel's hands the moment it is written, so a killed process loses none. Frames (types/traffic.FRAME and a payload) follow one another at
-multiples of 8 bytes. The length of a frame is its first word and is written last, in one store: nobody ever reads half a frame. A segment
-that is closed ends with a SEAL in the place of a length.
+multiples of 8 bytes. The length of a frame, and its checksum, are its first word and are written last, in one store: nobody ever reads half
+a frame. A segment that is closed ends with a SEAL in the place of a length.
 
     0    magic, 8 bytes: written last, once the segment is in use
     8    version u4, process u4, segment number u8, writer's name 16 bytes, boot id 16 bytes
@@ -42,6 +42,7 @@ _FILE = re.compile(r"([a-z][a-z0-9_]{0,15})-(\d{8})\.log")
 
 LENGTH = struct.Struct("<I")
 PAIR = struct.Struct("<II")  # length, crc
+HEAD = struct.Struct("<Q")  # both as one word, as they are written
 REST = struct.Struct("<qqQQQQQQIBBBBfId")  # a frame's header behind the crc
 END = struct.Struct("<QQ")  # end, last sequence number
 _HEADER = struct.Struct("<8sIIQ16s16sqqQQ")

@@ -65,6 +65,16 @@ class Offer(NamedTuple):
     arm: Arm  # of the shadow: the one that did not answer
     propensity: float  # of the answer
 
+    def as_offer(self) -> Offer:
+        """Itself: see `Offered`."""
+        return self
+
+
+class Offered(Protocol):
+    """A request that was answered. What is made of it is made by the shadow's thread, not while its caller waits."""
+
+    def as_offer(self) -> Offer: ...  # noqa: D102
+
 
 class ShadowLog(Protocol):
     """Where shadows are written: `predictionlog.PredictionLog`."""
@@ -101,7 +111,7 @@ class Shadow:
         self._log = log
         self._most = most_waiting
         self._gather_s = gather_s
-        self._waiting: deque[Offer] = deque()
+        self._waiting: deque[Offered] = deque()
         self._wake = threading.Event()
         self._sleeps = True
         self._closed = False
@@ -112,7 +122,7 @@ class Shadow:
         """Offers that nobody has looked at yet."""
         return len(self._waiting)
 
-    def offer(self, offer: Offer) -> None:
+    def offer(self, offer: Offered) -> None:
         """Take the request if there is room. Never blocks, never raises."""
         waiting = self._waiting
         if len(waiting) >= self._most or self._closed:
@@ -153,7 +163,7 @@ class Shadow:
                     time.sleep(self._gather_s)
                 self._sleeps = True  # before the queue is emptied: who comes during it wakes the thread again
                 while self._waiting:
-                    taken = [self._waiting.popleft() for _ in range(min(_CHUNK, len(self._waiting)))]
+                    taken = [self._waiting.popleft().as_offer() for _ in range(min(_CHUNK, len(self._waiting)))]
                     for model, offers in groupby(taken, key=attrgetter("model")):
                         self._score(model, list(offers))
                     taken = []
