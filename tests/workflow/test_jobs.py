@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import gonogo
+from gonogo.ledger.registry import last
 from gonogo.serving.jobs import Jobs, is_at_work
 from gonogo.workflow.jobs import open_jobs, run_jobs
+from gonogo.workflow.workspace import open_workspace
 from tests.workflow import worlds
 
 ROWS = worlds.tables().parcels.slice(2_500, 12).drop_columns(["day", "arrived_at", "hours_late"])
@@ -32,12 +34,14 @@ def lines(jobs: Jobs, identity: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in jobs.result(identity).read_text().splitlines()]
 
 
-def test_a_job_has_the_answers_of_predict(folder, tmp_path):
+def test_a_job_has_the_answers_of_the_model_that_answers_requests(folder, tmp_path):
+    """Nothing was released here: the baseline does, not the candidate that is only allowed to be."""
     jobs = Jobs(folder / ".gonogo/serving/jobs", lambda: None)
     record = jobs.submit({"contract": "parcels", "rows": asked(), "by": "local"})
     assert run_jobs(folder) == 1
     pq.write_table(ROWS, tmp_path / "rows.parquet")
-    gonogo.predict(folder, tmp_path / "rows.parquet", tmp_path / "out.parquet")
+    baseline = last(open_workspace(folder).ledger.entries("training"), "training").body["baseline"]
+    gonogo.predict(folder, tmp_path / "rows.parquet", tmp_path / "out.parquet", candidate=baseline)
     assert lines(jobs, record["id"]) == pq.read_table(tmp_path / "out.parquet").to_pylist()
     assert sorted(path.name for path in jobs.result(record["id"]).parent.iterdir()) == ["record.json", "result.jsonl", "rows.json"]
 

@@ -134,6 +134,24 @@ def test_a_model_without_a_go_answers_only_when_it_is_asked_for_by_name(done, tm
     assert predict(done, ROWS, tmp_path, candidate=run.digests["candidate"][7:19]).num_rows == 12
 
 
+@pytest.mark.parametrize("released", [False, True], ids=["in its canary", "as champion"])
+def test_a_model_that_was_brought_back_answers_only_when_it_is_asked_for_by_name(done, tmp_path, released):
+    run = gonogo.run(done)
+    candidate, named = run.digests["candidate"], {"contract": "parcels", "rollout": "sha256:" + "3" * 64}
+    assert predict(done, ROWS, tmp_path).num_rows == 12
+    ledger = open_workspace(done).ledger
+    if released:
+        ledger.append("release", {"contract": "parcels", "candidate": candidate, "verdict": run.digests["verdict"], "why": "it is better"})
+        ledger.append("rollback", {"contract": "parcels", "why": "it was not"})
+    else:
+        models = {"verdict": run.digests["verdict"], "champion": run.digests["champion"], "challenger": candidate}
+        ledger.append("rollout_opened", {**named, **models, "why": "it is better"})
+        ledger.append("rollback", {**named, "why": "it was not"})
+    with pytest.raises(UsageError, match="was brought back"):
+        predict(done, ROWS, tmp_path)
+    assert predict(done, ROWS, tmp_path, candidate=candidate[7:19]).num_rows == 12
+
+
 def test_a_folder_without_a_verdict_has_no_model_that_may_answer(tmp_path):
     with pytest.raises(UsageError, match="No model may answer"):
         predict(worlds.build(tmp_path / "new"), ROWS, tmp_path)

@@ -7,11 +7,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from gonogo.ledger import registry
+from gonogo.ledger import registry, rollouts
 from gonogo.ledger.records import resolve
 from gonogo.types.candidate import Candidate
 from gonogo.types.errors import ExtraMissing, RecordUnknown, UsageError
 from gonogo.types.record import Digest
+from gonogo.types.release import Phase
 from gonogo.workflow.package import as_trained
 from gonogo.workflow.workspace import Progress, Workspace, open_workspace
 
@@ -95,8 +96,8 @@ def _open_log(workspace: Workspace) -> PredictionLog:
 def answering(workspace: Workspace, prefix: str = "") -> Digest:
     """Who answers: the candidate of that digest or unique prefix; without one the champion, else the candidate of a GO.
 
-    Raises RecordUnknown for a digest that is no candidate; UsageError where no candidate may answer: a model without a GO is asked for by
-    name or not at all.
+    Raises RecordUnknown for a digest that is no candidate; UsageError where no candidate may answer: a model without a GO, or one that
+    was brought back, is asked for by name or not at all.
     """
     return _resolved(workspace, prefix) if prefix else _in_charge(workspace)
 
@@ -122,7 +123,24 @@ def _in_charge(workspace: Workspace) -> Digest:
             next=f"gonogo run {workspace.folder}, or give --candidate DIGEST",
         )
     candidate: Digest = verdict.body["candidate"]
+    if (why := _why_back(workspace, candidate)) is not None:
+        raise UsageError(
+            "No model may answer: the candidate of the newest verdict was brought back.",
+            found=why[:200] or "no reason was given",
+            expected="a champion, or a candidate named on purpose",
+            next=f"gonogo run {workspace.folder}, or give --candidate DIGEST",
+        )
     return candidate
+
+
+def _why_back(workspace: Workspace, candidate: Digest) -> str | None:
+    """Why a candidate was brought back, by a rollout or from being champion; None where it was not."""
+    entries, name = tuple(workspace.ledger.entries()), workspace.contract.name
+    reigns = registry.history(entries, name)
+    if reigns and reigns[-1].candidate is None and any(reign.candidate == candidate for reign in reigns):
+        return reigns[-1].why
+    last = rollouts.standing(entries, name)
+    return last.why if last is not None and last.challenger == candidate and last.phase is Phase.ROLLED_BACK else None
 
 
 def check_out(out: Path) -> None:

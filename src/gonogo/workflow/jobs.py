@@ -34,17 +34,19 @@ def run_jobs(folder: Path | str) -> int:
 
 
 def runner(folder: Path) -> Callable[[Path, Path], int]:
-    """What answers the rows of one job: the candidate in charge when it is started, its answers logged as those of a batch."""
+    """What answers the rows of one job: the champion of the server when it is started, its answers logged as those of a batch."""
     return lambda rows, out: _answered(open_workspace(folder), json.loads(rows.read_bytes()), out)
 
 
 def _answered(workspace: Workspace, body: Mapping[str, Any], out: Path) -> int:
-    from gonogo.workflow.batch import answering, score_logged
+    from gonogo.workflow import routes
+    from gonogo.workflow.batch import score_logged
     from gonogo.workflow.package import package
 
     if body["contract"] != workspace.contract.name:
         raise NothingThere("That contract is not served here.", found=body["contract"], expected=workspace.contract.name, where="contract")
-    digest = answering(workspace)
+    # Whoever answers a request answers a job: no candidate before its release, nor one that was brought back.
+    digest = routes.office(workspace.ledger.entries(), workspace.contract.name).champion
     packaged = workspace.records.get(Package, package(workspace, digest))
     file, scored = out.with_name("rows.parquet"), out.with_name("scored.parquet")
     try:
