@@ -241,12 +241,37 @@ def test_after_a_kill_between_the_judges_log_and_the_join_nothing_is_told_twice(
         judged = Position.from_bytes(tail.position.to_bytes())  # the judge's log has it; the join was killed
         join.close()
         join = joining(tmp_path)
+        for _ in range(2):
+            catch_up(join, folder, [Position(), judged])
         tail = Tail(folder, join.position)
-        catch_up(join, tail, judged)
-        catch_up(join, tail, judged)
         log.append_outcome(key=(1,), values={"y": 1}, known_us=50)
         assert len(join.take(tail.poll(now_us=200), 200)) == 0
         assert (join.counts().joined, join.counts().duplicates) == (1, 1)
+
+
+def test_a_join_that_is_computed_again_from_the_log_tells_nothing_twice(tmp_path, monkeypatch):
+    monkeypatch.setattr("gonogo.serving.outcomes._TOLD_AT_ONCE", 3)
+    folder = tmp_path / "log"
+    shape = Shape(candidate="c", key={"id": "integer"}, question={}, inputs={}, outputs={"p": "number"})
+    with PredictionLog(folder, "w0", segment_bytes=1 << 16) as log:
+        name = log.declare(shape)
+        log.append_prediction(request=9, shape=name, key=(9,), question=(), answer=(0.5,), wall_us=1)  # before the rollout
+        join, tail = joining(tmp_path), Tail(folder)
+        join.commit(tail.skip())
+        positions, n_told = [tail.position], 0
+        for i in range(8):
+            log.append_prediction(request=i, shape=name, key=(i,), question=(), answer=(0.5,), wall_us=1)
+            log.append_outcome(key=(i,), values={"y": 1}, known_us=50)
+        log.append_outcome(key=(9,), values={"y": 1}, known_us=50)
+        for now_us in (50, 60, 70):
+            n_told += len(join.take(tail.poll(now_us=now_us), now_us))
+            join.commit(tail.position)
+            positions.append(tail.position)
+        again = joining(tmp_path, name="again")
+        catch_up(again, folder, positions)
+        assert n_told == 8
+        assert len(again.take(tail.poll(now_us=80), 80)) == 0
+        assert again.counts() == join.counts()
 
 
 def test_a_file_that_is_no_join_is_refused(tmp_path):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -409,15 +409,28 @@ class OutcomeJoin:
         self._counts[name] += n
 
 
-def catch_up(join: OutcomeJoin, tail: Tail, position: Position) -> None:
-    """After a start: take again, without telling anybody, the block that the judge's log holds and the join does not.
+def catch_up(join: OutcomeJoin, log: Path, positions: Iterable[Position]) -> None:
+    """After a start: take again, without telling anybody, the blocks that the judge's log holds and the join does not.
 
-    tail: a new one from join.position. position: that of the judge's last block; nothing happens where the join is there already. Each
-    block is committed before the next one is taken, so at most one is missing.
+    log: the prediction log's folder. positions: of all blocks of the judge's log, in order; the first is where the rollout begins. Usually
+    one block is missing at most; after a power failure, or where the join's file was deleted, it may be many. Each is taken as it was the
+    first time, for what one block tells is limited: what a join of all at once left to be told later would be told to the judge again.
     """
-    if join.position != position:
-        join.take(tail.read(position), position.now_us)
-        join.commit(position)
+    blocks = iter(positions)
+    at = join.position
+    if at == Position():  # a new file
+        at = next(blocks, at)
+        join.commit(at)
+        passed: Position | None = at
+    else:
+        passed = next((position for position in blocks if position == at), None)
+    if passed is None:  # the disk kept the join and not the judge's last blocks: what was told in them is not told again
+        return
+    tail = Tail(log, at)
+    for position in blocks:
+        if position != join.position:  # a mark between two blocks took nothing
+            join.take(tail.read(position), position.now_us)
+            join.commit(position)
 
 
 def stored_position(path: Path) -> Position | None:

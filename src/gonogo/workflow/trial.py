@@ -71,7 +71,7 @@ class Trial:
                 self._join.commit(begin)
         else:
             if self._join is not None:
-                catch_up(self._join, Tail(places.log, self._join.position), position)
+                catch_up(self._join, places.log, (block.position for block in read_blocks(self._folder)))
             self._tail = Tail(places.log, position)
         # A clock of the wall that nobody sets back: it goes on from where the log was read to, by the machine's own seconds.
         self._wall_us = max(time.time_ns() // 1000, position.now_us if position else 0) - now_ns // 1000
@@ -90,16 +90,22 @@ class Trial:
 
     def enter(self, standing: Standing, epoch: int) -> None:
         """Judge another stage, from where it starts. epoch: of the route when it began."""
+        before = self._judge, self._stage, self.n_observed
         self._judge, self._stage = _judge(self.plan, standing, epoch), _stage(standing)
         self.n_observed = 0
-        for block in read_blocks(self._folder):
-            self._feed(block.observations)
+        try:
+            for block in read_blocks(self._folder):
+                self._feed(block.observations)
+        except BaseException:  # a judge who has heard a part of the evidence must never be asked
+            self._judge, self._stage, self.n_observed = before
+            raise
 
     def read(self, now_ns: int, epoch: int) -> int:
         """Take what has come since: traffic, outcomes, and the time that passed. How many lines the judge was told."""
         told = 0
         while True:
-            now_us = self._wall_us + now_ns // 1000
+            # Later at each poll: no two positions are alike, so each block can be told from the one before it.
+            now_us = max(self._wall_us + now_ns // 1000, self._tail.position.now_us + 1)
             batch = self._tail.poll(at_most=_MOST_AT_ONCE, now_us=now_us)
             lines = [observations(batch.frames, shares_of(self.plan)), self._losses(batch, now_us, now_ns)]
             if now_ns - self._ticked_ns >= 1000 * tick_us(self.plan, self._stage[0]):
