@@ -9,8 +9,10 @@ import sys
 
 import pytest
 
+from gonogo.serving.places import Places
 from gonogo.types.errors import ControllerBusy, UsageError
 from gonogo.web.server import serve
+from gonogo.workflow.keys import add_key
 from tests.web.served import NAME, calling, question, serving, wait_for
 
 
@@ -83,6 +85,24 @@ def test_a_port_that_somebody_holds_is_refused(server, released_world):
 def test_it_listens_elsewhere_only_where_it_asks_who_is_there(server):
     with pytest.raises(UsageError, match="can be reached by others"):
         serve(server.folder, host="0.0.0.0", port=0, say=lambda text: None)
+
+
+def test_a_worker_that_comes_back_finds_no_open_door_where_the_keys_were(world):
+    add_key(world, "shop", ["predict"])
+    with serving(world, workers=1) as served:
+        assert served.ask()[0] == 401
+        served.places.keys.unlink()
+        killed = served.pages()[0].pid
+        os.kill(killed, signal.SIGKILL)
+        wait_for(lambda: [page for page in served.pages() if page.pid != killed and page.holds.ready])
+        assert served.ask()[0] == 401
+
+
+def test_a_provider_that_cannot_be_believed_is_refused_before_anything_starts(world):
+    Places.of(world).root.mkdir(parents=True, exist_ok=True)
+    Places.of(world).oidc.write_text('issuer = "https://id.example"')
+    with pytest.raises(UsageError, match="the provider's file"):
+        serve(world, port=0, say=lambda text: None)
 
 
 def test_a_folder_that_was_never_trained_is_refused_with_the_next_step(tmp_path):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gonogo.serving.keys import KeyRing
@@ -116,6 +117,15 @@ class Access:
         if len(self._own) < 100:  # whoever asks chooses the header: what is remembered is bounded
             self._own[host] = own
         return own
+
+
+def open_tokens(file: Path) -> Tokens | None:
+    """The tokens of the provider that the file describes; None where there is no file. Raises UsageError and ExtraMissing."""
+    if not file.exists():
+        return None
+    from gonogo.serving.tokens import Tokens, read_provider
+
+    return Tokens(read_provider(file))
 
 
 def is_loopback(host: str) -> bool:

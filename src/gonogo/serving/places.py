@@ -71,6 +71,11 @@ class Places:
         return self.root / "keys.json"
 
     @property
+    def oidc(self) -> Path:
+        """Whose bearer tokens are believed: `serving/tokens.py`."""
+        return self.root / "oidc.toml"
+
+    @property
     def server_lock(self) -> Path:
         """Held by the one server of this folder."""
         return self.root / "server.lock"

@@ -39,13 +39,16 @@ def serve(
     Raises UsageError for an address that cannot be listened on, ControllerBusy where the folder is served already, Unavailable where
     nothing can answer, and whatever packaging a model raises.
     """
-    from gonogo.serving.access import check_bind
+    from gonogo.serving.access import check_bind, open_tokens
     from gonogo.workflow.serve import prepare
 
     if workers < 1:
         raise UsageError("A server without a worker answers nobody.", found=str(workers), expected="1 or more", where="--workers")
     places = Places.of(folder)
-    check_bind(host, has_auth=places.keys.exists() or (places.root / "oidc.toml").exists())
+    # Decided once, before any process starts: one that comes back must not find an open door where the file of the keys was.
+    must_ask = places.keys.exists() or places.oidc.exists()
+    check_bind(host, has_auth=must_ask)
+    open_tokens(places.oidc)  # what is wrong with it is said here, not by each worker again and again
     listening = _listen(host, port)
     with listening, _only_one(places):
         prepared = prepare(folder, say=say)
@@ -58,7 +61,7 @@ def serve(
         supervisor = Supervisor(
             roles=(
                 *(
-                    Role(name=f"worker {n}", work=_worker(Path(folder), n, prepared.contract, listening, limits))
+                    Role(name=f"worker {n}", work=_worker(Path(folder), n, prepared.contract, listening, limits, must_ask))
                     for n in range(1, workers + 1)
                 ),
                 Role(name="controller", work=_controller(Path(folder), prepared.contract.name, listening)),
@@ -71,11 +74,13 @@ def serve(
         return supervisor.run()
 
 
-def _worker(folder: Path, number: int, contract: Contract, listening: socket.socket, settings: Settings) -> Callable[[], None]:
+def _worker(
+    folder: Path, number: int, contract: Contract, listening: socket.socket, settings: Settings, must_ask: bool
+) -> Callable[[], None]:
     def work() -> None:
         from gonogo.web.worker import work as answer
 
-        answer(folder, number, contract, listening, settings)
+        answer(folder, number, contract, listening, settings, must_ask=must_ask)
 
     return work
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from gonogo.backends.files import FileBlobs
 from gonogo.ledger.records import Records
-from gonogo.serving.access import Access, is_loopback
+from gonogo.serving.access import Access, is_loopback, open_tokens
 from gonogo.serving.answer import Answerer
 from gonogo.serving.app import App
 from gonogo.serving.connection import config
@@ -207,16 +207,19 @@ async def _beat(worker: Worker) -> None:
         await asyncio.sleep(BEAT_S)
 
 
-def work(folder: Path, number: int, contract: Contract, listening: socket.socket, settings: Settings) -> None:
-    """Answer until SIGTERM: then what is under way is finished, and nothing new is taken."""
+def work(folder: Path, number: int, contract: Contract, listening: socket.socket, settings: Settings, *, must_ask: bool) -> None:
+    """Answer until SIGTERM: then what is under way is finished, and nothing new is taken.
+
+    must_ask: there were keys or a provider when the server started, so somebody must say who they are whatever has become of the files.
+    """
     import uvicorn
     import uvloop
 
     worker = Worker(folder, number, contract)
     worker.load_first()
     # A worker that comes back finds what is left of the keys: where others can reach it, that must not open the door.
-    must_ask = not is_loopback(listening.getsockname()[0])
-    access = Access(keys=KeyRing(worker.places.keys), tokens=_tokens(worker.places), hosts=settings.hosts, must_ask=must_ask)
+    must_ask = must_ask or not is_loopback(listening.getsockname()[0])
+    access = Access(keys=KeyRing(worker.places.keys), tokens=open_tokens(worker.places.oidc), hosts=settings.hosts, must_ask=must_ask)
     app = App(
         worker,
         settings=settings,
@@ -247,12 +250,3 @@ def work(folder: Path, number: int, contract: Contract, listening: socket.socket
 def _drain(app: App, server: Any) -> None:
     app.drain()
     server.should_exit = True
-
-
-def _tokens(places: Places) -> Any:
-    file = places.root / "oidc.toml"
-    if not file.exists():
-        return None
-    from gonogo.serving.tokens import Tokens, read_provider
-
-    return Tokens(read_provider(file))
