@@ -1,11 +1,11 @@
 """How long does it take from the event that decides to the last answer of the challenger, and how many slip through?
 
-    python benchmarks/serving/rollback.py [--rollbacks 200] [--rate 1000]
+    python benchmarks/serving/rollback.py [--rollbacks 200] [--rate 1000] [--by order|harm]
 
-A server with two workers, an open loop of callers at a fixed rate, a canary of half of the traffic. Each round ends with an order to roll
-back, which stands in for the deciding event: its moment is taken before the order is read, so that ledger, route and workers are all in the
-figure. Last answers are read from the prediction log, by the monotonic clock of the machine. After how many requests the judge decides is
-measured by `benchmarks/rollout/judging.py`.
+A server with two workers, a process of callers with requests at moments drawn beforehand at a fixed rate, a canary of half of the traffic.
+Each round ends with a rollback: by an order, whose moment is taken before the order is read; or by harm, from the moment of the answer at
+which the judge, told line by line, has his proof. Ledger, route and workers are all in the figure. Answers are read from the prediction
+log, by the monotonic clock of the machine; the route's moment by a process that looks at it every 0.2 ms.
 """
 
 from __future__ import annotations
@@ -13,43 +13,67 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import shutil
+import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from tests.faults import canaries
 from tests.web.releasable import make
 from tests.web.served import NAME, TRAFFIC, Served, question
 
+from gonogo.gates.judge import Judge
+from gonogo.ledger.ledger import Ledger
+from gonogo.ledger.rollouts import history
+from gonogo.serving.cell import Cell
+from gonogo.serving.judgelog import read_blocks
+from gonogo.serving.places import Places
 from gonogo.serving.tail import Tail
-from gonogo.types.release import Phase
+from gonogo.types.release import Phase, Plan
 from gonogo.types.traffic import Arm, FrameKind
 from gonogo.workflow.release import release
 from gonogo.workflow.rollback import rollback
+from gonogo.workflow.workspace import open_workspace
 
 QUICK = TRAFFIC.replace("shares = [0.2, 1.0]", "shares = [0.5, 1.0]").replace('bake = "200ms"', 'bake = "1h"', 1)
+CONNECTIONS = 32
 
 
-async def call(port: int, rate: float, stop: asyncio.Event) -> None:
-    """Requests at fixed moments over kept connections; answers are read by whoever is free."""
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One rollback: milliseconds from the event that decides."""
+
+    recorded: float  # the order stands in the ledger; NaN where nobody ordered
+    routed: float  # the route is written
+    last: float  # the last answer of the challenger; 0 if there was none after the event
+    n_after: int  # answers of the challenger after the event
+    in_flight: int  # the most of them in one worker after the route was written
+
+
+async def call(port: int, rate: float) -> None:
+    """Requests at random moments over kept connections; answers are read by whoever is free."""
     free: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
-    for _ in range(32):
+    for _ in range(CONNECTIONS):
         free.put_nowait(await asyncio.open_connection("127.0.0.1", port))
     tasks: set[asyncio.Task[None]] = set()
     due = time.monotonic()
-    while not stop.is_set():
+    while True:
         due += random.expovariate(rate)
         await asyncio.sleep(max(0.0, due - time.monotonic()))
         task = asyncio.create_task(_ask(free))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _ask(free: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]) -> None:
@@ -63,51 +87,140 @@ async def _ask(free: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWri
     free.put_nowait((reader, writer))
 
 
-async def rounds(served: Served, n: int, rate: float) -> list[tuple[float, int]]:
-    """(ms to the last answer of the challenger, answers of it after the order), of each round."""
-    stop = asyncio.Event()
-    caller = asyncio.create_task(call(served.port, rate, stop))
-    tail, found = Tail(served.places.log), []
+class _RouteSeen:
+    """When was the route written next?"""
+
+    def __init__(self, places: Places) -> None:
+        self._cell = Cell(places.route)
+        self._version = self._cell.version
+        self.at_ns = 0
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def _look(self) -> None:
+        while self._cell.version == self._version:
+            time.sleep(0.0002)
+        self.at_ns = time.monotonic_ns()
+
+    def moment(self) -> int:
+        self._thread.join(30)
+        self._cell.close()
+        return self.at_ns
+
+
+def one_round(served: Served, tail: Tail, by: str) -> Round:
+    """Release, wait for the canary, bring it back, and read from the log what happened."""
+    release(folder=served.folder)
+    served.reaches(Phase.CANARY)
+    time.sleep(0.5)
+    while len(tail.poll(at_most=1 << 16)):
+        pass
+    seen = _RouteSeen(served.places)
+    if by == "order":
+        began = time.monotonic_ns()
+        recorded = _order(served.folder)
+    else:
+        (served.folder / "fault").touch()
+        served.reaches(Phase.ROLLED_BACK)
+        (served.folder / "fault").unlink()
+        began, recorded = _decided(served.folder, served.places), 0
+    routed = seen.moment()
+    time.sleep(0.3)
+    late: list[int] = []
+    in_flight: Counter[str] = Counter()
+    while len(batch := tail.poll(at_most=1 << 16)):
+        frames = batch.frames
+        told = np.flatnonzero((frames["kind"] == FrameKind.PREDICTION) & (frames["arm"] == Arm.CHALLENGER) & (frames["at_ns"] > began))
+        for i in told.tolist():
+            late.append(int(frames["at_ns"][i]))
+            in_flight[batch.writers[int(batch.writer[i])]] += int(frames["at_ns"][i]) > routed
+
+    def ms(moment: int) -> float:
+        return (moment - began) / 1e6 if moment else float("nan")
+
+    return Round(ms(recorded), ms(routed), ms(max(late, default=began)), len(late), max(in_flight.values(), default=0))
+
+
+def _order(folder: Path) -> int:
+    """When the order was in the ledger."""
+    moments: list[int] = []
+    append = Ledger.append
+
+    def timed(self: Ledger, *args: object) -> object:
+        entry = append(self, *args)  # type: ignore[arg-type]
+        moments.append(time.monotonic_ns())
+        return entry
+
+    Ledger.append = timed  # type: ignore[assignment,method-assign]
     try:
-        for i in range(n):
-            await asyncio.to_thread(release, folder=served.folder)
-            await asyncio.to_thread(served.reaches, Phase.CANARY)
-            await asyncio.sleep(0.3)
-            while len(tail.poll(at_most=1 << 16)):
-                pass
-            began = time.monotonic_ns()
-            await asyncio.to_thread(rollback, NAME, f"round {i}", folder=served.folder)
-            await asyncio.sleep(0.3)
-            late = []
-            while len(batch := tail.poll(at_most=1 << 16)):
-                frames = batch.frames
-                told = (frames["kind"] == FrameKind.PREDICTION) & (frames["arm"] == Arm.CHALLENGER) & (frames["at_ns"] > began)
-                late.extend(frames["at_ns"][told].tolist())
-            found.append(((max(late, default=began) - began) / 1e6, len(late)))
-            print(f"{i + 1:>4}  {found[-1][0]:7.1f} ms  {found[-1][1]:>4} answers", flush=True)
+        rollback(NAME, "measured", folder=folder)
     finally:
-        stop.set()
-        await caller
-    return found
+        Ledger.append = append  # type: ignore[method-assign]
+    return moments[0]
+
+
+def _decided(folder: Path, places: Places) -> int:
+    """The moment of the line at which harm was proved, by a judge who is told line by line."""
+    workspace = open_workspace(folder)
+    happened = history(tuple(workspace.ledger.entries()), NAME)
+    now = happened[-2].standing  # before it was brought back
+    plan = workspace.records.get(Plan, now.rollout)
+    lines = np.concatenate([block.observations for block in read_blocks(places.judge_of(now.rollout))])[now.start :]
+
+    def judge() -> Judge:
+        return Judge(plan, now.step, now.certified, epoch=now.epoch, first_epoch=now.first_epoch, start=now.start)
+
+    low, high = 0, len(lines)
+    while low < high:
+        middle = (low + high) // 2
+        one = judge()
+        one.take(lines[:middle])
+        low, high = (low, middle) if one.decided else (middle + 1, high)
+    return int(lines["at_ns"][low - 1])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rollbacks", type=int, default=200)
     parser.add_argument("--rate", type=float, default=1000.0)
+    parser.add_argument("--by", choices=("order", "harm"), default="order")
+    parser.add_argument("--call", type=int, default=0, help=argparse.SUPPRESS)  # the port: be the callers
     options = parser.parse_args()
+    if options.call:
+        asyncio.run(call(options.call, options.rate))
     home = Path(tempfile.mkdtemp())
+    found: list[Round] = []
     try:
-        served = Served(make(home / NAME, QUICK))
+        folder = make(home / NAME, QUICK)
+        served = Served(folder, environment=canaries.environment(folder, "raise") if options.by == "harm" else {})
+        callers = subprocess.Popen([sys.executable, __file__, "--call", str(served.port), "--rate", str(options.rate)])
         try:
-            found = asyncio.run(rounds(served, options.rollbacks, options.rate))
+            tail = Tail(served.places.log)
+            for i in range(options.rollbacks):
+                found.append(one_round(served, tail, options.by))
+                one = found[-1]
+                print(
+                    f"{i + 1:>4}  recorded {one.recorded:6.1f}  routed {one.routed:6.1f}  last {one.last:6.1f} ms"
+                    f"  {one.n_after:>3} after the event, {one.in_flight} in flight",
+                    flush=True,
+                )
         finally:
+            callers.kill()
+            callers.wait()
             served.end()
     finally:
         shutil.rmtree(home)
-    ms = np.array([one for one, _ in found])
-    print(f"{len(ms)} rollbacks at {options.rate:g} requests/s, 2 workers: order to last challenger answer "
-          f"p50 {np.quantile(ms, 0.5):.1f} ms, p99 {np.quantile(ms, 0.99):.1f} ms, max {ms.max():.1f} ms")  # fmt: skip
+    _report(found, options.by, options.rate)
+
+
+def _report(found: list[Round], by: str, rate: float) -> None:
+    start = {"order": "order", "harm": "deciding answer"}[by]
+    print(f"{len(found)} rollbacks by {by} at {rate:g} requests/s, 2 workers, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    for what in ("recorded", "routed", "last"):
+        ms = np.array([getattr(one, what) for one in found])
+        if not np.isnan(ms).any():
+            print(f"  {start} to {what:<9} p50 {np.quantile(ms, 0.5):6.1f} ms, p99 {np.quantile(ms, 0.99):6.1f} ms, max {ms.max():6.1f} ms")
+    print(f"  challenger answers after the route was written: at most {max(one.in_flight for one in found)} in a worker")
 
 
 if __name__ == "__main__":

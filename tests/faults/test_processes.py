@@ -136,9 +136,8 @@ def test_a_rollback_target_that_is_lost_is_found_before_the_first_step(world):
     assert rollout.status(world).standing is None
 
 
-def test_a_rollback_target_that_is_damaged_under_way_holds_the_rollout_and_raises_an_alarm(slow, monkeypatch):
-    monkeypatch.setattr("gonogo.workflow.control._PROVE_EVERY_NS", 100_000_000)
-    with serving(slow) as served, calling(served):
+def test_a_rollback_target_that_is_damaged_under_way_holds_the_rollout_and_raises_an_alarm(slow):
+    with serving(slow, environment={"GONOGO_PROVE_EVERY_S": "0.1"}) as served, calling(served):
         at_canary(served)
         baseline, _ = canaries.packages(slow)
         damaged = next(iter(open_workspace(slow).records.get(Package, baseline).artifact.values()))

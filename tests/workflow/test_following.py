@@ -48,3 +48,12 @@ def test_a_follower_that_starts_late_reads_everything(ledger, tmp_path):
     for i in range(5):
         ledger.append(f"kind{i}", {})
     assert len(Following(ledger, tmp_path / "ledger.sqlite").refresh()) == 5
+
+
+def test_there_is_news_until_it_is_read(ledger, following):
+    following.refresh()
+    assert not following.has_news
+    ledger.append("a", {})
+    assert following.has_news
+    following.refresh()
+    assert not following.has_news

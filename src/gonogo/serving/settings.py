@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from gonogo.types.errors import UsageError
 
+PROVE_EVERY_S = 10.0
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
@@ -30,13 +32,14 @@ class Settings:
     hosts: tuple[str, ...] = ()  # names by which a server without keys may be called, beside those of this machine
     health_path: str = ""  # one more path for readiness, as Vertex AI names it
     predict_path: str = ""  # one more path for {"instances": […]}
+    prove_every_s: float = PROVE_EVERY_S  # how often models that are held, and the rollback target on disk, are proved again
 
     def __post_init__(self) -> None:
         """Raises UsageError for a limit that lets nothing through."""
         for name in ("max_body_bytes", "max_job_bytes", "max_batch_rows", "max_depth", "max_in_flight", "max_connections"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1", found=str(getattr(self, name)), where=name)
-        for name in ("head_timeout_s", "body_timeout_s", "keep_alive_s", "burst_s"):
+        for name in ("head_timeout_s", "body_timeout_s", "keep_alive_s", "burst_s", "prove_every_s"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} must be above 0", found=str(getattr(self, name)), where=name)
         if self.rate_per_s is not None and not self.rate_per_s > 0:
@@ -47,7 +50,9 @@ class Settings:
 
 
 def of_environment(settings: Settings, environ: Mapping[str, str]) -> Settings:
-    """The same settings with the paths by which Vertex AI calls a container.
+    """The same settings with the paths by which Vertex AI calls a container, and with GONOGO_PROVE_EVERY_S seconds between proofs.
+
+    Raises UsageError for seconds that are no number above 0.
 
     >>> of_environment(Settings(), {"AIP_HEALTH_ROUTE": "/health", "AIP_PREDICT_ROUTE": "/predict"}).predict_path
     '/predict'
@@ -56,7 +61,16 @@ def of_environment(settings: Settings, environ: Mapping[str, str]) -> Settings:
         settings,
         health_path=environ.get("AIP_HEALTH_ROUTE", settings.health_path),
         predict_path=environ.get("AIP_PREDICT_ROUTE", settings.predict_path),
+        prove_every_s=_seconds(environ, "GONOGO_PROVE_EVERY_S", settings.prove_every_s),
     )
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name, "")
+    try:
+        return float(text) if text else default
+    except ValueError:
+        raise UsageError(f"{name} is no number of seconds", found=text, expected="a number above 0", where=name) from None
 
 
 def port_of_environment(environ: Mapping[str, str], default: int) -> int:

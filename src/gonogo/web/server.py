@@ -64,7 +64,7 @@ def serve(
                     Role(name=f"worker {n}", work=_worker(Path(folder), n, prepared.contract, listening, limits, must_ask))
                     for n in range(1, workers + 1)
                 ),
-                Role(name="controller", work=_controller(Path(folder), prepared.contract.name, listening)),
+                Role(name="controller", work=_controller(Path(folder), prepared.contract.name, listening, limits)),
             ),
             say=say,
             hangs=served.hanging,
@@ -85,12 +85,12 @@ def _worker(
     return work
 
 
-def _controller(folder: Path, contract: str, listening: socket.socket) -> Callable[[], None]:
+def _controller(folder: Path, contract: str, listening: socket.socket, settings: Settings) -> Callable[[], None]:
     def work() -> None:
         from gonogo.workflow.control import control
 
         listening.close()  # it answers nobody: the address is free when the workers are gone
-        control(folder, contract)
+        control(folder, contract, prove_every_s=settings.prove_every_s)
 
     return work
 

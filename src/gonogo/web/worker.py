@@ -29,13 +29,14 @@ from gonogo.serving.online_log import OnlineLog
 from gonogo.serving.places import Places
 from gonogo.serving.predictionlog import PredictionLog
 from gonogo.serving.route import Route, RouteReader
+from gonogo.serving.scorers import Loaded, prove_again
 from gonogo.serving.service import Jobs, Sample, Served
 from gonogo.serving.service import Route as Path_
-from gonogo.serving.settings import Settings
+from gonogo.serving.settings import PROVE_EVERY_S, Settings
 from gonogo.serving.shadow import Shadow
 from gonogo.serving.workerpage import Holds, WorkerPage
 from gonogo.types.contract import Contract
-from gonogo.types.errors import GonogoError
+from gonogo.types.errors import BlobCorrupt, GonogoError, PackageRefused, RecordUnknown
 from gonogo.types.package import Package
 from gonogo.types.record import Digest
 from gonogo.web.releases import release_routes
@@ -53,8 +54,10 @@ _TRY_AGAIN_NS = 2_000_000_000  # a package that could not be read, e.g. while it
 class Worker:
     """All that one process serves: `serving.service.Service`."""
 
-    def __init__(self, folder: Path, number: int, contract: Contract) -> None:
-        """contract: by which it is answered. Raises LogFailed where another process writes under this worker's name for too long."""
+    def __init__(self, folder: Path, number: int, contract: Contract, *, prove_every_s: float = PROVE_EVERY_S) -> None:
+        """contract: by which it is answered. prove_every_s: how often what is held must answer its probes again.
+
+        Raises LogFailed where another process writes under this worker's name for too long."""
         self.places = Places.of(folder)
         self.folder, self.number = folder, number
         self.page = WorkerPage(self.places.workers, number)
@@ -73,6 +76,8 @@ class Worker:
         self._refused: dict[Digest, str] = {}
         self._refused_ns = 0
         self._loading: threading.Thread | None = None
+        self._loaded: dict[Digest, Loaded] = {}
+        self._prove_every_ns, self._proved_ns = int(prove_every_s * 1e9), time.monotonic_ns()
 
     # ── Service ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -122,6 +127,10 @@ class Worker:
         route = self.reader.current(now)
         if route is not None and self._loading is None:
             self._follow(route, now)
+        if self._loading is None and now - self._proved_ns >= self._prove_every_ns:
+            self._proved_ns = now
+            self._loading = threading.Thread(target=self._prove_again, name="gonogo-prove", daemon=True)
+            self._loading.start()
         if self._loading is not None and not self._loading.is_alive():
             self._loading = None
         self.page.beat(
@@ -139,9 +148,11 @@ class Worker:
         for package in self.answerer.held:
             if package not in wanted and route.champion_package in self.answerer.held:
                 self.answerer.drop(package)
+                self._loaded.pop(package, None)
                 self._say_holds()
         if any(package in self._refused for package in wanted) and now - self._refused_ns > _TRY_AGAIN_NS:
-            self._refused, self._refused_ns = {}, now
+            held = self.answerer.held  # of these only the next proof says that they are well again
+            self._refused, self._refused_ns = {package: why for package, why in self._refused.items() if package in held}, now
         lacking = [package for package in wanted if package not in self.answerer.held and package not in self._refused]
         if lacking:
             self._refused_ns = now
@@ -159,6 +170,28 @@ class Worker:
                 self._refused = {**self._refused, package: f"{type(error).__name__}: {error}"[:300]}
             self._say_holds()
 
+    def _prove_again(self) -> None:
+        """Do the models that are held still answer as they did? The challenger that does not answers nobody from now on.
+
+        A champion that does not is said on the page, which holds the rollout and raises an alarm: without it nobody would answer. A
+        foreign model may be asked by one thread at a time, and that one answers callers: it is proved when it is loaded.
+        """
+        for digest, loaded in tuple(self._loaded.items()):
+            if loaded.is_foreign or digest not in self.answerer.held:
+                continue
+            try:
+                prove_again(self._blobs, loaded)
+                if digest in self._refused:
+                    self._refused = {package: why for package, why in self._refused.items() if package != digest}
+                    self._say_holds()
+            except (PackageRefused, RecordUnknown, BlobCorrupt) as error:
+                self._refused = {**self._refused, digest: f"{error.code}: {error.message} {error.found}".strip()[:300]}
+                self._refused_ns = time.monotonic_ns()
+                route = self.reader.current(time.monotonic_ns())
+                if route is not None and digest != route.champion_package:
+                    self.answerer.drop(digest)
+                self._say_holds()
+
     def _hold(self, digest: Digest) -> None:
         from gonogo.data.planning import Plan
         from gonogo.workflow.package import load_packaged
@@ -175,6 +208,7 @@ class Worker:
             self._online.open(features)
             features.warm()
         self.answerer.hold(model, features)
+        self._loaded[digest] = model
 
     def _seeds(self, package: Package) -> dict[str, pa.Table]:
         if not package.seeds:
@@ -215,7 +249,7 @@ def work(folder: Path, number: int, contract: Contract, listening: socket.socket
     import uvicorn
     import uvloop
 
-    worker = Worker(folder, number, contract)
+    worker = Worker(folder, number, contract, prove_every_s=settings.prove_every_s)
     worker.load_first()
     # A worker that comes back finds what is left of the keys: where others can reach it, that must not open the door.
     must_ask = must_ask or not is_loopback(listening.getsockname()[0])

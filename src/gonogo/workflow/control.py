@@ -26,6 +26,7 @@ from gonogo.gates.rollout import Act, Move
 from gonogo.ledger.rollouts import KINDS, history
 from gonogo.serving.places import Places
 from gonogo.serving.route import RouteWriter
+from gonogo.serving.settings import PROVE_EVERY_S
 from gonogo.serving.workerpage import Seen, is_silent, living
 from gonogo.types.contract import Contract
 from gonogo.types.entry import Entry
@@ -41,13 +42,13 @@ if TYPE_CHECKING:
     from gonogo.workflow.trial import Trial
 
 TURN_S = 0.02
+_LOOK_S = 0.004  # between two turns: an order is not kept waiting for the next one
 ARCHIVE_EVERY_S = 60.0
 _FOLDED = (*KINDS, "training", "package")
 _JUDGE_EVERY_NS = 200_000_000  # without a new line that could decide; harm is asked about at once
 _TRIED = (Phase.SHADOW, Phase.CANARY, Phase.FULL)
 _MOST_DEATHS, _DEATHS_WITHIN_NS = 3, 60_000_000_000
 _SHOW_EVERY_NS = 1_000_000_000
-_PROVE_EVERY_NS = 10_000_000_000  # the rollback target, while it may be needed
 
 
 class Controller:
@@ -58,10 +59,14 @@ class Controller:
         folder: Path | str,
         contract: str,
         *,
+        prove_every_s: float = PROVE_EVERY_S,
         clock: Callable[[], int] = time.monotonic_ns,
         say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
     ) -> None:
-        """Take the folder's lock. contract: the name of the contract that is served. Raises ControllerBusy where another one has it."""
+        """Take the folder's lock. contract: the name of the contract that is served. Raises ControllerBusy where another one has it.
+
+        prove_every_s: how often the rollback target is looked at while a rollout is under way.
+        """
         from gonogo.backends.files import FileBlobs
         from gonogo.backends.sqlite import SqliteLog
         from gonogo.ledger.ledger import Ledger
@@ -69,6 +74,7 @@ class Controller:
 
         self.folder, self.places, self.contract = Path(folder), Places.of(folder), contract
         self._clock, self._say = clock, say
+        self._prove_every_ns = int(prove_every_s * 1e9)
         self._lock = take_lock(self.places)
         state = self.folder / ".gonogo"
         self.blobs = FileBlobs(state / "blobs")
@@ -108,6 +114,12 @@ class Controller:
         self._said_trouble = ""
         self._route.renew(self._clock())
 
+    def rest(self, until_s: float, *, ended: Callable[[], bool] = lambda: False) -> None:
+        """Wait until that moment of `time.monotonic`, or until something was written into the ledger."""
+        # In trouble the news could not be read: to ask at once again would be all that this process does.
+        while (left := until_s - time.monotonic()) > 0 and (self._said_trouble or not self._following.has_news) and not ended():
+            time.sleep(min(left, _LOOK_S))
+
     @property
     def standing(self) -> Standing | None:
         """Of the rollout that is under way; None where none is."""
@@ -132,6 +144,7 @@ class Controller:
         now = self.standing
         if now is None:
             self._plan = None
+            self._set_route()  # before anything is tidied up: nobody is answered by the challenger in the meantime
             self._drop_trial()
             self._calling = None
             return
@@ -272,7 +285,7 @@ class Controller:
     def _prove_target(self, plan: Plan, now_ns: int) -> None:
         """Can the one that is brought back still be loaded by a worker that starts now?"""
         now = self.standing
-        if now is None or now_ns - self._proved_ns < _PROVE_EVERY_NS:
+        if now is None or now_ns - self._proved_ns < self._prove_every_ns:
             return
         self._proved_ns = now_ns
         found = _missing_of(self.blobs, self.records, self._package_of(plan.champion))
@@ -372,19 +385,19 @@ class Controller:
             self._say(json.dumps({"trouble": error.as_record()}))
 
 
-def control(folder: Path, contract: str) -> None:
+def control(folder: Path, contract: str, *, prove_every_s: float = PROVE_EVERY_S) -> None:
     """Turn until SIGTERM."""
     ended: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: ended.append(number))
     signal.signal(signal.SIGINT, lambda number, frame: ended.append(number))
-    controller = Controller(folder, contract)
+    controller = Controller(folder, contract, prove_every_s=prove_every_s)
     archiving = Archiving(folder)
     try:
         while not ended:
             began = time.monotonic()
             controller.turn()
             archiving.look(began)
-            time.sleep(max(0.0, TURN_S - (time.monotonic() - began)))
+            controller.rest(began + TURN_S, ended=lambda: bool(ended))
     finally:
         controller.close()
 

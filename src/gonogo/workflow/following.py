@@ -27,6 +27,11 @@ class Following:
         """Every entry that was read so far, oldest first, each verified with its link."""
         return tuple(self._entries)
 
+    @property
+    def has_news(self) -> bool:
+        """Was anything written since the last look? Also after a transaction that came to nothing."""
+        return os.pread(self._file, _COUNTER_BYTES, _COUNTER_AT) != self._counter
+
     def refresh(self) -> tuple[Entry, ...]:
         """The entries that came since the last look, oldest first. Raises LedgerBroken, LedgerBusy, LedgerRefused."""
         counter = os.pread(self._file, _COUNTER_BYTES, _COUNTER_AT)
