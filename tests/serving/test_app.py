@@ -18,6 +18,7 @@ from gonogo.types.traffic import AnswerStatus
 from tests.serving.live import serve
 from tests.serving.surface import CHALLENGER, CHAMPION, FakeContract, FakeJobs, FakeService
 
+TYPES = {str: "BYTES", int: "INT64", bool: "BOOL"}
 ROW = {"flight": "UA1", "distance": 500, "hour": 7, "is_weekend": True, "decided_at": "2026-03-01T09:30:00Z"}
 ASK = "/v1/contracts/flights/predictions"
 
@@ -77,6 +78,10 @@ class World:
         return self.ask("POST", path, json=body)
 
 
+def tensor(name: str, datatype: str, *values: object, shape: list[int] | None = None) -> dict[str, object]:
+    return {"name": name, "shape": shape or [len(values)], "datatype": datatype, "data": list(values)}
+
+
 @pytest.fixture(params=["asgi", "quick"])
 def world(request, tmp_path) -> Iterator[World]:
     made = World(tmp_path, request.param)
@@ -101,6 +106,21 @@ def test_a_fallback_says_that_it_is_one_and_why(world):
     world.contract.status = AnswerStatus.LATE
     told = world.post(ASK, ROW).json()
     assert (told["by"], told["status"], told["why"]) == ("fallback", "late", "it was told to")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/invocations", {"instances": [ROW, ROW]}),
+        ("/v1/models/flights:predict", {"instances": [ROW, ROW]}),
+        ("/v2/models/flights/infer", {"inputs": [tensor(name, TYPES[type(value)], value, value) for name, value in ROW.items()]}),
+    ],
+)
+def test_a_fallback_says_so_over_an_answer_that_has_no_place_for_it(world, path, body):
+    assert "x-gonogo-fallbacks" not in world.post(path, body).headers
+    world.contract.status = AnswerStatus.LATE
+    told = world.post(path, body)
+    assert (told.status_code, told.headers["x-gonogo-fallbacks"]) == (200, "2")
 
 
 def test_no_answer_at_all_is_503_with_the_request_id(world):
@@ -323,10 +343,6 @@ def test_contracts_that_come_and_go_are_followed(world):
 
 
 # --- other protocols
-
-
-def tensor(name: str, datatype: str, *values: object, shape: list[int] | None = None) -> dict[str, object]:
-    return {"name": name, "shape": shape or [len(values)], "datatype": datatype, "data": list(values)}
 
 
 def tensors(**changed: object) -> dict[str, object]:

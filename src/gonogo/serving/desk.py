@@ -88,9 +88,13 @@ class Desk:
         self.tally.took((monotonic_ns() - began_ns) * 1e-9)
         return [answer for answer in told if isinstance(answer, Answer)]
 
-    def headers(self, answer: Answer) -> Headers:
-        """What stands over an answer: whose it is, and its id."""
-        return [*self._face(answer).headers, (b"x-request-id", b"%016x" % answer.request)]
+    def headers(self, answers: Sequence[Answer]) -> Headers:
+        """Over answers whose protocol has no place for it: how many are the fallback's; of one alone also whose and its id."""
+        n_fallbacks = sum(answer.status != _ANSWERED for answer in answers)
+        said: Headers = [(b"x-gonogo-fallbacks", b"%d" % n_fallbacks)] if n_fallbacks else []
+        if len(answers) == 1:
+            said += [*self._face(answers[0]).headers, (b"x-request-id", b"%016x" % answers[0].request)]
+        return said
 
     def events(self, source: str, rows: Sequence[Any], who: str, began_ns: int) -> Reply:
         """Events of a source are taken, each alone."""

@@ -296,7 +296,7 @@ async def _infer(app: App, call: Call) -> Reply:
     rows, request = dialects.read_tensors(desk.decoder, call.body, most_rows=app.settings.max_batch_rows)
     answers = await desk.ask(rows, call.who, call.began_ns)
     body = dialects.write_tensors(request, desk.served.name, position.champion, desk.served.outputs, answers)
-    return json_reply(body, headers=desk.headers(answers[0]) if len(answers) == 1 else None)
+    return json_reply(body, headers=desk.headers(answers))
 
 
 def _answers_all(champion: str, challenger: str, share: float, version: str) -> bool:
@@ -337,8 +337,7 @@ async def _instances_of_only(app: App, call: Call) -> Reply:
 
 async def _predictions(desk: Desk, rows: list[Any], call: Call) -> Reply:
     answers = await desk.ask(rows, call.who, call.began_ns)
-    headers = desk.headers(answers[0]) if len(answers) == 1 else None
-    return json_reply(dialects.write_predictions(desk.served.outputs, answers), headers=headers)
+    return json_reply(dialects.write_predictions(desk.served.outputs, answers), headers=desk.headers(answers))
 
 
 def _models(app: App, call: Call) -> Reply:
