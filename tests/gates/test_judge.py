@@ -17,7 +17,7 @@ from gonogo.stats.sample_ratio import SampleRatio
 from gonogo.types.errors import ReplayDiffers
 from gonogo.types.record import canonical
 from gonogo.types.release import Judgement, Plan, WatchRuling
-from gonogo.types.traffic import OBSERVATION, AnswerStatus, Arm
+from gonogo.types.traffic import OBSERVATION, AnswerStatus, Arm, ObservationKind
 from gonogo.types.verdict import Status
 from tests.gates.rollout_worlds import (
     CANARY,
@@ -236,6 +236,33 @@ def test_in_shadow_pairs_are_judged_and_what_both_share_tells_them_not_apart() -
 def test_at_full_traffic_the_old_champion_in_the_shadow_is_the_control() -> None:
     assert of(judged(plan(), shadowed(4_000, rates=(0.01, 0.06), live=Arm.CHALLENGER), FULL)).status is Status.FAIL
     assert of(judged(plan(), shadowed(4_000, rates=(0.06, 0.06), live=Arm.CHALLENGER), FULL)).status is Status.PASS
+
+
+@pytest.mark.parametrize("burst", [2, 7, 40])
+@pytest.mark.parametrize(("step", "live"), [(SHADOW, Arm.CHAMPION), (FULL, Arm.CHALLENGER)])
+def test_a_pair_is_of_one_request_also_where_a_unit_asks_again_before_its_shadow_has_answered(step: int, live: Arm, burst: int) -> None:
+    """Both models fail on the first request of each burst and on no other: pairs across requests would blame the one that is shown them."""
+    units = 400
+    first = answers(units * burst, share=float(live), rates=(0.0, 0.0), arm=live)
+    first["unit"] = np.repeat(np.arange(1, units + 1), burst)
+    first["status"] = np.where(np.arange(len(first)) % burst == 0, AnswerStatus.ERRED, AnswerStatus.ANSWERED)
+    first["value"] = np.arange(len(first)) + 5 * 2**40
+    second = first.copy()
+    second["kind"], second["arm"] = ObservationKind.SHADOW, 1 - live
+    blocks = zip(np.split(first, units), np.split(second, units), strict=True)
+    found = of(judged(plan(), np.concatenate([half for block in blocks for half in block]), step))
+    assert found.log10_e_harm is not None
+    assert found.log10_e_harm <= 1e-9
+    assert (found.n_champion, found.n_challenger) == (units, units)
+    if burst < 16:  # of longer ones a later request makes the pair
+        assert (found.status, found.value) == (Status.PASS, 1.0)
+
+
+def test_a_pair_whose_shadow_was_lost_is_given_up_in_the_end() -> None:
+    lines = shadowed(40, rates=(0.0, 0.0))
+    lines["unit"], lines["value"] = 1, np.repeat(np.arange(1, 41), 2)
+    kept = np.concatenate([lines[:1], lines[2:]])  # the first request's shadow never came
+    assert of(judged(plan(), kept, SHADOW)).n_challenger == 1
 
 
 def test_a_shadow_that_says_nothing_is_missing_not_well() -> None:

@@ -49,6 +49,13 @@ def test_a_shadow_has_the_share_of_the_answer_that_it_shadows():
     assert told["share"].tolist() == [0.25, 0.25]
 
 
+def test_both_halves_of_a_request_name_it_alike_and_two_requests_differ():
+    rows = frames((PREDICTION, Arm.CHAMPION, 1), (PREDICTION, Arm.CHAMPION, 1), (SHADOW, Arm.CHALLENGER, 1), (SHADOW, Arm.CHALLENGER, 1))
+    rows["request"] = [2**64 - 1, 2**64 - 1 - 2**12, 2**64 - 1, 2**64 - 1 - 2**12]
+    told = observations(rows, ())["value"].tolist()
+    assert told == [2.0**53 - 1, 2.0**53 - 3, 2.0**53 - 1, 2.0**53 - 3]
+
+
 def test_an_answer_that_nobody_watched_was_given_at_a_share_of_zero():
     assert observations(frames((PREDICTION, Arm.CHAMPION, 1.0)), (0.25,))["share"].tolist() == [0.0]
 

@@ -71,7 +71,7 @@ class Judge:
         events = _events(self.watches)
         self.rules: Rules = _rules(judge_kernel, plan, step, self.watches, events, self.epoch, self.first_epoch)
         self.state: State = _state(judge_kernel, self.watches, events, len(plan.losses))
-        columns = (1 + len(events) if self.rules.c["mode"][0] == judge_kernel.SIDE_BY_SIDE else 3 + 2 * len(events)) + len(plan.losses)
+        columns = (1 + len(events) if self.rules.c["mode"][0] == judge_kernel.SIDE_BY_SIDE else 4 + 2 * len(events)) + len(plan.losses)
         self._keys = np.zeros(_FIRST_PLACES, np.uint64)
         self._marks = np.zeros((_FIRST_PLACES, columns), np.uint64 if len(plan.slices) > _WIDE - 1 else np.uint32)
         self._backs_out = np.array([watch.action == "rollback" for watch in self.watches], np.bool_)

@@ -7,8 +7,11 @@ Units. `keys` (cap,) uint64 is an open-addressed table of units, 0 for a free pl
 it has been counted: bit 0 is all traffic, bit i + 1 the plan's i-th slice. Its columns, where arms answer side by side: 0 the unit's first
 request in the stage was taken; then one for each kind of event, its first was taken; then one for each loss. Where every request is
 answered by one arm and shown to the other: 0 the first pair was taken; 1 what the live answer was that waits for its other half; 2 the
-challenger's first answer was taken for its latency; then two for each kind of event, the first pair that differs and the first with the
-event at all; then the losses.
+challenger's first answer was taken for its latency; 3 which request waits; then two for each kind of event, the first pair that differs
+and the first with the event at all; then the losses.
+
+Compiling takes long and is kept. What is kept knows of edits of this file by itself, and of the files that are compiled into it by their
+stamp, see `kept`.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from gonogo.gates.kept import source_stamp
+from gonogo.stats import kernels_sequential, sample_ratio
 from gonogo.stats.kernels_sequential import bet, flip
 from gonogo.stats.sample_ratio import STRENGTH
 
@@ -43,6 +48,13 @@ N_REAL = 5
 _PENDING = np.uint64(1)
 _BIN_AT = np.uint64(20)
 _NO_BIN = 7
+_LATER = np.uint64(1 << 23)  # one more request of the unit since the one that waits …
+_LATEST = np.uint64(15 << 23)  # … and so many that its shadow is taken for lost
+_TAG = np.uint64(0xFFFFFFFF)
+
+# Nothing below `judge` is called from outside, so it needs no door to Python: that alone takes a fifth off the time to compile.
+_NO_DOOR: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_inner: Any = njit(nogil=True, error_model="numpy", **_NO_DOOR)
 
 
 # Kinds of capital, and the bets that they are laid on.
@@ -140,41 +152,7 @@ class State(NamedTuple):
     bin_hits: Any  # (k, 2) int64
 
 
-@njit(cache=True, nogil=True)
-def judge(lines, begin, r, s, keys, marks):  # type: ignore[no-untyped-def]
-    """Take lines (n,) of OBSERVATION from `begin`. Gives the place of the first that was not taken: n, or where the table must grow."""
-    most = keys.size * 6 // 10
-    for i in range(begin, lines.size):
-        if s.n[KEYS] >= most:
-            return i
-        s.n[TAKEN] += 1
-        kind = lines[i].kind
-        if kind == 4:
-            _tick(lines[i].at_ns, r, s)
-        elif kind == 6:
-            s.n[ANCHORED] = 1
-            s.n[ANCHOR] = lines[i].at_ns
-        elif kind == 5:
-            value = lines[i].value
-            s.x[LOST] += value if value > 0.0 else 1.0
-        elif kind == 3:
-            _loss(lines[i], r, s, keys, marks)
-        elif kind == 1 or kind == 2:
-            epoch = lines[i].epoch
-            if epoch == r.c[0].epoch or (r.c[0].moves == 1 and epoch > r.c[0].epoch):
-                if r.c[0].mode == SIDE_BY_SIDE:
-                    if kind == 1:
-                        _side_by_side(lines[i], r, s, keys, marks)
-                elif kind == 1:
-                    _live(lines[i], r, s, keys, marks)
-                else:
-                    _other_half(lines[i], r, s, keys, marks)
-            else:
-                s.n[FOREIGN] += 1
-    return lines.size
-
-
-@njit(cache=True, nogil=True)
+@_inner
 def place(unit, keys, s):  # type: ignore[no-untyped-def]
     """Where the unit is kept, entered if it is new. The hash is the unit: it is one already."""
     mask = np.uint64(keys.size - 1)
@@ -204,7 +182,7 @@ def moved(keys, marks, new_keys, new_marks):  # type: ignore[no-untyped-def]
 # ── time ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _tick(at_ns, r, s):  # type: ignore[no-untyped-def]
     """Time passed. It bakes only as far as answers of the challenger vouch for it, so neither silence nor a leap of the clock bakes."""
     if s.n[ANCHORED] == 1 and at_ns > s.n[ANCHOR]:
@@ -217,13 +195,13 @@ def _tick(at_ns, r, s):  # type: ignore[no-untyped-def]
     s.n[ANCHOR] = at_ns
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _heard(s):  # type: ignore[no-untyped-def]
     s.n[HEARD] = 1
     s.n[QUIET] = 0
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _flip(hit, chance, lane, which, r, s):  # type: ignore[no-untyped-def]
     """One coin, 1 or 0, for one of a lane's sequences. Only against harm does some capital wait."""
     on = max(which - 1, 0)  # BEFORE and AFTER lay on HIGHER, RATIO on LOWER, RATED on FAR
@@ -231,7 +209,7 @@ def _flip(hit, chance, lane, which, r, s):  # type: ignore[no-untyped-def]
     flip(hit == 1, chance, r.bets[on, 0], r.bets[on, 1], reserve, r.c[0].patience, s.capital[lane, which], s.at[lane, which])
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _bet(gain, lane, which, r, s):  # type: ignore[no-untyped-def]
     """One value for one of a lane's sequences."""
     reserve = r.c[0].reserve if which != RATIO else 0.0
@@ -241,7 +219,7 @@ def _bet(gain, lane, which, r, s):  # type: ignore[no-untyped-def]
 # ── what an answer says ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _is_hit(e, status, latency, s):  # type: ignore[no-untyped-def]
     """Is it an event of that kind? 1, 0, or -1 where that cannot be said."""
     sort = s.e[e].sort
@@ -255,7 +233,7 @@ def _is_hit(e, status, latency, s):  # type: ignore[no-untyped-def]
     return 1 if status != 0 else 0
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _bin(score, status, s):  # type: ignore[no-untyped-def]
     """The bin of a score; -1 before there are bins. What is no number, or was not said by the model itself, lies in the last: left out, a
     challenger that does not answer would seem to have less of everything."""
@@ -269,7 +247,7 @@ def _bin(score, status, s):  # type: ignore[no-untyped-def]
     return at
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _refer(score, latency, status, r, s):  # type: ignore[no-untyped-def]
     """One more answer of the champion by which "slow" and the bins are fixed, once there are enough of them."""
     if s.n[SCORES_N] < REFERENCE and status == 0 and math.isfinite(score):
@@ -292,7 +270,7 @@ def _refer(score, latency, status, r, s):  # type: ignore[no-untyped-def]
                     s.e[e].limit = s.first[1, np.int64(math.ceil(s.e[e].quantile * REFERENCE)) - 1]
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _keep_sorted(value, kept, n):  # type: ignore[no-untyped-def]
     while n > 0 and kept[n - 1] > value:
         kept[n] = kept[n - 1]
@@ -300,7 +278,7 @@ def _keep_sorted(value, kept, n):  # type: ignore[no-untyped-def]
     kept[n] = value
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _outage(status, s):  # type: ignore[no-untyped-def]
     """Do the answers that callers get fail far more than in the calmest block of this stage, or every second time?"""
     bad = 1 if status >= 2 else 0
@@ -328,7 +306,7 @@ def _outage(status, s):  # type: ignore[no-untyped-def]
     s.n[OUTAGE] = 1 if out else 0
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _dealt(arm, share, s):  # type: ignore[no-untyped-def]
     """One new unit and its arm, for the sample ratio: `stats.sample_ratio`, each share judged for itself."""
     if share != s.x[DEALT_SHARE]:
@@ -348,7 +326,7 @@ def _dealt(arm, share, s):  # type: ignore[no-untyped-def]
 # ── both arms answer, each its own units ────────────────────────────────────────────────────────────────────────────────────
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _side_by_side(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
     share = float(line.share) if r.c[0].moves == 1 else r.c[0].share
     if not 0.0 < line.share < 1.0 or (r.c[0].moves == 0 and abs(line.share - r.c[0].share) > 1e-6) or line.unit == np.uint64(0):
@@ -381,7 +359,7 @@ def _side_by_side(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
         _refer(line.score, latency, status, r, s)
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _events_side_by_side(arm, status, latency, share, mask, new, at, r, s, marks):  # type: ignore[no-untyped-def]
     for e in range(s.e.size):
         hit = _is_hit(e, status, latency, s)
@@ -408,7 +386,7 @@ def _events_side_by_side(arm, status, latency, share, mask, new, at, r, s, marks
                 _settle(w, r, s)
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _trial(w, arm, hit, share, r, s):  # type: ignore[no-untyped-def]
     """A unit's first request: what certificates are made of."""
     lane = r.w[w].lane
@@ -421,7 +399,7 @@ def _trial(w, arm, hit, share, r, s):  # type: ignore[no-untyped-def]
         _flip(hit, r.w[w].rate, lane, RATED, r, s)
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _harm(w, arm, share, r, s):  # type: ignore[no-untyped-def]
     """A unit's first event: whose is it? Until the stage has certified the watch, against "no harm"; then against "within the margin"."""
     lane = r.w[w].lane
@@ -432,7 +410,7 @@ def _harm(w, arm, share, r, s):  # type: ignore[no-untyped-def]
         _flip(arm, share, lane, BEFORE, r, s)
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _row(w, hit, s):  # type: ignore[no-untyped-def]
     """Any request of the challenger: the rate as it is, and as it is now."""
     s.t[w].rows += 1
@@ -447,7 +425,7 @@ def _row(w, hit, s):  # type: ignore[no-untyped-def]
     s.t[w].recent_at = (at + 1) % RECENT
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _bins_side_by_side(arm, found, share, new, r, s):  # type: ignore[no-untyped-def]
     if found < 0:
         return
@@ -458,7 +436,7 @@ def _bins_side_by_side(arm, found, share, new, r, s):  # type: ignore[no-untyped
             _settle(w, r, s)
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _bin_trial(w, found, arm, share, rates, r, s):  # type: ignore[no-untyped-def]
     """One answer that lies in that bin, on that arm."""
     for b in range(s.n[BINS_N]):
@@ -475,7 +453,7 @@ def _bin_trial(w, found, arm, share, rates, r, s):  # type: ignore[no-untyped-de
 # ── one arm answers everybody, the other is asked the same ──────────────────────────────────────────────────────────────────
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _live(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
     """An answer to a caller. It waits for what the other arm says to the same unit."""
     live = 0 if r.c[0].mode == SHADOWED else 1
@@ -511,10 +489,21 @@ def _live(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
                 _rows(e, hit, mask, r, s)
     found = _bin(line.score, status, s)
     waiting |= np.uint64(_NO_BIN if found < 0 else found) << _BIN_AT
-    marks[at, 1] = waiting
+    before = np.uint64(marks[at, 1])
+    if before & _PENDING and before & _LATEST != _LATEST:
+        marks[at, 1] = before + _LATER  # the one that waits is not given up for a later one, whose shadow comes later too
+    else:
+        marks[at, 1] = waiting
+        marks[at, 3] = _tag(line.value)
 
 
-@njit(cache=True, nogil=True)
+@_inner
+def _tag(request):  # type: ignore[no-untyped-def]
+    """By what the two halves of a pair know each other: half of the request's number, and 0 where the line has none."""
+    return np.uint64(np.int64(request)) & _TAG if math.isfinite(request) else np.uint64(0)
+
+
+@_inner
 def _rows(e, hit, mask, r, s):  # type: ignore[no-untyped-def]
     for w in range(r.w.size):
         if r.w[w].event == e and mask & r.w[w].bit:
@@ -523,7 +512,7 @@ def _rows(e, hit, mask, r, s):  # type: ignore[no-untyped-def]
                 _settle(w, r, s)
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _quick_enough(status, latency, new, r, s):  # type: ignore[no-untyped-def]
     """Of a limit in milliseconds no other arm is needed: the challenger's first answers to its units say whether they keep to it."""
     for w in range(r.w.size):
@@ -537,7 +526,7 @@ def _quick_enough(status, latency, new, r, s):  # type: ignore[no-untyped-def]
                 _settle(w, r, s)
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _other_half(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
     """What the other arm said: with the live answer that waits for it, a pair."""
     shadow = 1 if r.c[0].mode == SHADOWED else 0
@@ -559,9 +548,11 @@ def _other_half(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
         marks[at, 2] = np.uint64(marks[at, 2]) | mask
         _quick_enough(status, np.int64(line.latency_us), first, r, s)
     waiting = np.uint64(marks[at, 1])
+    if not waiting & _PENDING or np.uint64(marks[at, 3]) != _tag(line.value):
+        return  # no live answer waits for it: another request of the unit may
     marks[at, 1] = np.uint64(0)
-    if not waiting & _PENDING or status == LATE:
-        return  # no live answer waits for it; and nobody waits for a shadow, so a late one says nothing of what it would have said
+    if status == LATE:
+        return  # nobody waits for a shadow, so a late one says nothing of what it would have said
     new = np.uint64(0)
     if s.n[OUTAGE] == 0:
         new = mask & ~np.uint64(marks[at, 0])
@@ -583,10 +574,10 @@ def _other_half(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
             _pair_of_bins(champion, challenger, new, r, s)
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _pair(e, champion, challenger, mask, new, at, r, s, marks):  # type: ignore[no-untyped-def]
     """Both arms on one request. An event that both have cannot tell them apart; one that differs falls on each with the same chance."""
-    column = 3 + 2 * e
+    column = 4 + 2 * e
     differs = any_at_all = np.uint64(0)
     if champion != challenger:
         differs = mask & ~np.uint64(marks[at, column])
@@ -619,7 +610,7 @@ def _pair(e, champion, challenger, mask, new, at, r, s, marks):  # type: ignore[
             _settle(w, r, s)
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _pair_of_bins(champion, challenger, new, r, s):  # type: ignore[no-untyped-def]
     for w in range(r.w.size):
         if r.w[w].kind == DISTRIBUTION and new & r.w[w].bit:
@@ -649,7 +640,7 @@ def _pair_of_bins(champion, challenger, new, r, s):  # type: ignore[no-untyped-d
 # ── what came true ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _loss(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
     """A matured outcome: both arms' losses on one row, of any stage of this rollout, for both were asked in all of them."""
     which = np.int64(line.watch)
@@ -676,7 +667,7 @@ def _loss(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
             _settle(w, r, s)
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _difference(w, challenger, champion, r, s):  # type: ignore[no-untyped-def]
     ours = min(max(challenger, r.w[w].low), r.w[w].high)
     theirs = min(max(champion, r.w[w].low), r.w[w].high)
@@ -699,7 +690,7 @@ def _difference(w, challenger, champion, r, s):  # type: ignore[no-untyped-def]
 # ── what it comes to ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _settle(w, r, s):  # type: ignore[no-untyped-def]
     """Read the watch's sequences after a line that moved them."""
     lane = r.w[w].lane
@@ -736,7 +727,7 @@ def _settle(w, r, s):  # type: ignore[no-untyped-def]
         s.t[w].failed = 1
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _is_beyond_the_rate(w, r, s):  # type: ignore[no-untyped-def]
     """Where a rate is harmless whatever the ratio, harm is called only where the challenger's is above it: over the stage, or lately."""
     if math.isnan(r.w[w].rate) or r.w[w].kind == DISTRIBUTION:
@@ -745,3 +736,48 @@ def _is_beyond_the_rate(w, r, s):  # type: ignore[no-untyped-def]
     if s.t[w].rows == 0:
         return False
     return s.t[w].row_hits > rate * s.t[w].rows or s.t[w].recent_hits > rate * s.t[w].recent_n
+
+
+# ── all of it ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _judging(of: int) -> Any:
+    """The loop over lines. of: a stamp of the files that are compiled into it; a kept loop of another stamp is not taken."""
+
+    @njit(cache=True, nogil=True, error_model="numpy")
+    def judge(lines, begin, r, s, keys, marks):  # type: ignore[no-untyped-def]
+        """Take lines (n,) of OBSERVATION from `begin`. Gives the place of the first that was not taken: n, or where the table must grow."""
+        most = keys.size * 6 // 10 + 0 * of
+        for i in range(begin, lines.size):
+            if s.n[KEYS] >= most:
+                return i
+            s.n[TAKEN] += 1
+            kind = lines[i].kind
+            if kind == 4:
+                _tick(lines[i].at_ns, r, s)
+            elif kind == 6:
+                s.n[ANCHORED] = 1
+                s.n[ANCHOR] = lines[i].at_ns
+            elif kind == 5:
+                value = lines[i].value
+                s.x[LOST] += value if value > 0.0 else 1.0
+            elif kind == 3:
+                _loss(lines[i], r, s, keys, marks)
+            elif kind == 1 or kind == 2:
+                epoch = lines[i].epoch
+                if epoch == r.c[0].epoch or (r.c[0].moves == 1 and epoch > r.c[0].epoch):
+                    if r.c[0].mode == SIDE_BY_SIDE:
+                        if kind == 1:
+                            _side_by_side(lines[i], r, s, keys, marks)
+                    elif kind == 1:
+                        _live(lines[i], r, s, keys, marks)
+                    else:
+                        _other_half(lines[i], r, s, keys, marks)
+                else:
+                    s.n[FOREIGN] += 1
+        return lines.size
+
+    return judge
+
+
+judge = _judging(source_stamp(kernels_sequential, sample_ratio))

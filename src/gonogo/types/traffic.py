@@ -78,7 +78,10 @@ OBSERVATION = np.dtype(
         ("latency_us", "<u4"),
         ("share", "<f4"),  # the challenger's share under which it was routed
         ("score", "<f8"),  # the answer's first number; NaN for none
-        ("value", "<f8"),  # of a LOSS: this arm's loss on the row; of a LOST: how many
+        (
+            "value",
+            "<f8",
+        ),  # of a LOSS: this arm's loss on the row; of a LOST: how many; of an ANSWER or SHADOW: the first bits of its request
         ("other", "<f8"),  # of a LOSS: the other arm's loss on the same row; NaN where only one answered
     ]
 )

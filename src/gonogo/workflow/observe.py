@@ -23,6 +23,7 @@ _KIND = np.zeros(256, np.uint8)  # FrameKind → ObservationKind; 0: the judge i
 _KIND[FrameKind.PREDICTION] = ObservationKind.ANSWER
 _KIND[FrameKind.SHADOW] = ObservationKind.SHADOW
 _KIND[FrameKind.LOST] = ObservationKind.LOST
+_KEPT_BITS = 53  # of a request's random number: what a 64-bit float holds exactly
 _SAME_SHARE = 1e-6  # propensities are stored as 32-bit floats
 
 
@@ -40,6 +41,8 @@ def observations(frames: Frames, shares: tuple[float, ...]) -> Observations:
     found["share"] = _share(told, shares)
     found["value"] = found["other"] = np.nan
     lost = found["kind"] == ObservationKind.LOST
+    of_request = (found["kind"] == ObservationKind.ANSWER) | (found["kind"] == ObservationKind.SHADOW)
+    found["value"][of_request] = told["request"][of_request] >> np.uint64(64 - _KEPT_BITS)
     found["value"][lost] = told["unit"][lost]  # a LOST frame holds there how many
     found["unit"][lost] = 0
     found["score"][lost] = np.nan
