@@ -180,3 +180,99 @@ def test_a_contract_that_is_edited_under_way_changes_nothing_of_the_rollout(slow
 
 def _blob(folder: Path, digest: str) -> Path:
     return folder / ".gonogo" / "blobs" / digest.removeprefix("sha256:")
+
+
+def test_the_challengers_share_never_rises_while_a_killed_controller_comes_back(slow):
+    with serving(slow) as served, calling(served) as callers:
+        now = at_canary(served)
+        reader = RouteReader(served.places.route)
+        seen: set[float] = set()
+        for _ in range(3):
+            killed = served.controller()
+            os.kill(killed, signal.SIGKILL)
+
+            def is_back(killed: int = killed) -> bool:
+                moment = time.monotonic_ns()
+                seen.add(reader.current(moment).share)
+                return served.controller() not in (0, killed) and reader.is_watched(moment) and reader.current(moment).share == now.share
+
+            wait_for(is_back)
+            assert served.standing() == now
+        assert seen <= {0.0, now.share}
+        callers.end()
+        assert callers.n() == callers.n(200)
+        reader.close()
+
+
+CLOCK = """
+import os, time
+from pathlib import Path
+
+MARK, seconds, nanoseconds = Path(os.environ["GONOGO_FAULT"]) / "jump", time.time, time.time_ns
+
+
+def hours():
+    return int(MARK.read_text()) if MARK.exists() else 0
+
+
+time.time = lambda: seconds() + 3600 * hours()
+time.time_ns = lambda: nanoseconds() + 3_600_000_000_000 * hours()
+"""
+
+
+def test_a_wall_clock_that_jumps_an_hour_either_way_orders_nothing(world):
+    site = world / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(CLOCK)
+    with serving(world, environment={"PYTHONPATH": str(site), "GONOGO_FAULT": str(world)}) as served, calling(served) as callers:
+        release(folder=world)
+        served.reaches(Phase.SHADOW)
+        (world / "jump").write_text("-1")
+        served.reaches(Phase.CANARY, Phase.FULL)
+        (world / "jump").write_text("1")
+        served.reaches(Phase.SETTLED)
+        callers.end()
+        assert callers.n() == callers.n(200)
+        epochs = [entry.body["epoch"] for entry in entries(world) if "epoch" in entry.body]
+        assert epochs == sorted(set(epochs))
+
+
+FULL = """
+import errno, os
+from pathlib import Path
+
+FOLDER = Path(os.environ["GONOGO_FAULT"])
+
+from gonogo.serving import log, segments
+
+log.SEGMENT_BYTES = segments.SEGMENT_BYTES = 1 << 16
+log.Log.__init__.__kwdefaults__["segment_bytes"] = 1 << 16
+create = segments.create
+
+
+def refused(path, size):
+    if (FOLDER / "full").exists():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return create(path, size)
+
+
+segments.create = refused
+"""
+
+
+def test_a_disk_that_is_full_costs_no_caller_an_answer_and_moves_nothing_forward(slow):
+    site = slow / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(FULL)
+    with serving(slow, environment={"PYTHONPATH": str(site), "GONOGO_FAULT": str(slow)}) as served, calling(served) as callers:
+        now = at_canary(served)
+        (slow / "full").touch()
+        wait_for(lambda: sum(page.unlogged for page in served.pages()) > 20)
+        n = callers.n(200)
+        wait_for(lambda: callers.n(200) > n + 100)
+        after = served.standing()
+        assert after.phase in (Phase.CANARY, Phase.ROLLED_BACK)
+        assert after.share <= now.share
+        (slow / "full").unlink()
+        callers.end()
+        assert callers.n() == callers.n(200)

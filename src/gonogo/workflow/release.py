@@ -10,6 +10,7 @@ from typing import Any
 from gonogo.ledger import registry, rollouts
 from gonogo.serving.places import Places
 from gonogo.serving.workerpage import living
+from gonogo.types.contract import Rollout
 from gonogo.types.errors import PackageRefused, ReleaseRefused
 from gonogo.types.evidence import Evidence
 from gonogo.types.record import Digest
@@ -46,6 +47,7 @@ def release(verdict: str = "", *, folder: Path | str = ".", by: str = "") -> Ope
     held = routes.office(entries, workspace.contract.name)
     if record.go:  # of a NO-GO the plan says more
         _check(workspace, entries, stored, record, held)
+    require_method(workspace.contract.rollout)
     plan, preflight = _plan(workspace, stored, record, held)
     _load_both(workspace, plan)
     _call_judge(plan)
@@ -63,6 +65,17 @@ def release(verdict: str = "", *, folder: Path | str = ".", by: str = "") -> Ope
         entry=entry.seq,
         workers=len(living(Places.of(folder).workers)),
     )
+
+
+def require_method(rollout: Rollout) -> None:
+    """Raises ReleaseRefused for a method that nothing here carries out: it would be planned, and then not be done."""
+    if rollout.method == "adaptive":
+        raise _refused(
+            "Nothing moves the share of this rollout: no policy of allocation is installed.",
+            found=f"method = adaptive, allocation = {rollout.allocation or 'none'}",
+            expected="canary, blue_green or ab",
+            next="write another rollout.method; its guardrails are judged alike",
+        )
 
 
 def _verdict(workspace: Workspace, prefix: str) -> Digest:
