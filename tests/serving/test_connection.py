@@ -169,6 +169,14 @@ def test_two_lengths_of_one_request_are_refused(quick, data):
         assert talk(port, data).startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize("second", [b"host: localhost\r\n", b"content-type: application/json\r\n"])
+@pytest.mark.parametrize("method", [b"POST", b"GET"])
+def test_a_header_that_says_who_asks_stands_once(quick, second, method):
+    with serve(App(FakeService()), quick=quick) as port:
+        assert talk(port, post(more=second).replace(b"POST", method)).startswith(b"HTTP/1.1 400 ")
+        assert talk(port, post(more=b"x-a: b\r\nx-a: c\r\nconnection: close\r\n")).startswith(b"HTTP/1.1 200 ")
+
+
 def test_an_old_client_is_answered_and_closed(quick):
     with serve(App(FakeService()), quick=quick) as port:
         said = talk(port, post().replace(b"HTTP/1.1", b"HTTP/1.0"))

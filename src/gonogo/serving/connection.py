@@ -27,6 +27,7 @@ _SWEEP_S = 0.5
 _SMALL_BYTES = 64 << 10  # a longer body is read by the application, which asks who sends it first
 
 
+_ONCE = (b"host", b"authorization", b"content-type")  # of two, a proxy might go by the first and we by the last
 _OFFERS = (b"upgrade", b"http2-settings")  # headers by which a client offers to speak something else
 
 
@@ -138,6 +139,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._body = b""
             self._waits_since = monotonic()  # for the body
             return
+        self._check_once()
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
@@ -166,7 +168,10 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         self._lane = None
         self._waits_since = 0.0
-        made = self.serves.answer(lane, "POST", self.url.decode("latin-1"), dict(self.headers), self._body)
+        headers = dict(self.headers)
+        if len(headers) != len(self.headers):
+            self._check_once()
+        made = self.serves.answer(lane, "POST", self.url.decode("latin-1"), headers, self._body)
         if isinstance(made, Reply):
             self._write(made, keep=True)
             self.server_state.total_requests += 1
@@ -262,6 +267,11 @@ class GuardedProtocol(HttpToolsProtocol):
             self._defaults = defaults
             self._rendered = b"".join(name + b": " + value + b"\r\n" for name, value in defaults)
         return self._rendered
+
+    def _check_once(self) -> None:
+        names = [name for name, _ in self.headers]
+        if any(names.count(name) > 1 for name in _ONCE):
+            raise ValueError("a header stands twice")  # the parser stops: 400
 
     def _check_head(self) -> None:
         """Whether a head that came with more, in one piece, is itself too long."""
