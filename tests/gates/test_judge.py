@@ -292,6 +292,21 @@ def test_a_certificate_of_an_earlier_stage_counts_where_there_is_traffic_and_no_
     assert judged(plan(), answers(3_000, rates=(0.01, 0.2)), certified=("errors",)).status is Status.FAIL
 
 
+def test_an_earlier_certificate_passes_no_stage_that_speaks_for_harm() -> None:
+    """Twice the errors, but only once the challenger answers callers: before harm is shown, what the shadow refuted holds no longer."""
+    lines, statuses = answers(6_000, rates=(0.02, 0.04)), []
+    judge = Judge(plan(), CANARY, ("errors",), epoch=EPOCH)
+    for block in np.split(lines, 60):
+        judge.take(block)
+        statuses.append(of(judge.judgement()).status)
+    assert statuses[0] is Status.PASS
+    assert Status.INCONCLUSIVE in statuses
+    found = of(judge.judgement())
+    assert found.status in (Status.FAIL, Status.INCONCLUSIVE)
+    for seed in range(20):  # arms that are equal hardly ever wait
+        assert of(judged(plan(), answers(6_000, seed=seed), CANARY, ("errors",))).status is Status.PASS
+
+
 def test_losses_of_earlier_answers_of_the_rollout_count_and_those_of_other_routes_do_not() -> None:
     for epoch, n in ((3, 500), (EPOCH, 500), (2, 0), (EPOCH + 1, 0)):
         judge = Judge(plan(watch("brier")), CANARY, epoch=EPOCH, first_epoch=3)

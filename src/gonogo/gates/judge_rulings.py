@@ -29,6 +29,7 @@ MOST_UNTIMED = 0.01  # share of the challenger's answers that may have no latenc
 FEW = 5  # below so many, a share says nothing
 FLAT = 20  # rows after which a loss that is exactly 0 for one arm only is taken for a failed computation
 STALE_NS = 60_000_000_000  # least silence of the challenger that makes evidence stale
+DOUBT = 0.5  # so far on the way to shown harm (of the log of the evidence) the certificate of an earlier stage no longer passes this one
 _LN10 = math.log(10.0)
 
 
@@ -108,6 +109,8 @@ def _status(judge: Judge, w: int) -> tuple[Status, str]:
         return Status.FAIL, "harm is shown"
     if state.t["certified"][w]:
         return Status.PASS, "harm above the margin is refuted"
+    if label(watch) in judge.certified and state.t["harm"][w] >= DOUBT * judge.rules.w["harm_at"][w]:
+        return Status.INCONCLUSIVE, "an earlier stage refuted harm above the margin, and this one speaks for harm without showing it"
     if label(watch) in judge.certified:
         return Status.PASS, "harm above the margin was refuted in an earlier stage, and none is shown in this one"
     if state.counts[w, 0].sum() == 0:
