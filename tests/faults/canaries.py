@@ -27,6 +27,8 @@ def wrong(score):
             os.kill(os.getpid(), signal.SIGKILL)
         if KIND == "nan":
             return (float("nan"),)
+        if KIND == "wrong":
+            return (0.999,)
         raise RuntimeError("the canary is broken")
 
     return answer

@@ -1,0 +1,94 @@
+"""What came true decides: outcomes are posted, joined and judged, and move a release on or bring it back."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from gonogo.types.release import Judgement, Phase
+from gonogo.workflow.release import release
+from gonogo.workflow.workspace import open_workspace
+from tests.faults import canaries
+from tests.web.served import NAME, Served, entries, question, serving
+
+GUARDRAIL = """
+[[guardrails]]
+name = "no worse than before"
+metric = "log_loss"
+at_most = 0.5
+range = [0.0, 3.0]
+"""
+WATCH = "no worse than before"
+
+
+@pytest.fixture
+def lossy(world):
+    """A world whose release is judged by what came true as well."""
+    import gonogo
+
+    path = world / "contract.toml"
+    path.write_text(path.read_text() + GUARDRAIL)
+    assert gonogo.run(world).verdict.go
+    return world
+
+
+@contextmanager
+def living_through(served: Served, n: int = 3) -> Iterator[list[int]]:
+    """Callers who say later what came of it: one parcel in four is late. Gives the refusals."""
+    stop, refused = threading.Event(), list[int]()
+
+    def live(first: int) -> None:
+        i = first
+        while not stop.is_set():
+            asked = question()
+            late = {"parcel": asked["parcel"], "y": int(i % 4 == 0), "known_at": "2024-06-15T00:00:00Z"}
+            try:
+                told = [served.ask(asked)[0], served.post(f"/v1/contracts/{NAME}/outcomes", late)[0]]
+            except (OSError, http.client.HTTPException):
+                told = [0]
+            refused.extend(status for status in told if status != 200)
+            i += 1
+
+    threads = [threading.Thread(target=live, args=(i,), daemon=True) for i in range(n)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield refused
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(15)
+
+
+def rulings(folder, entry):
+    judgement = open_workspace(folder).records.get(Judgement, entry.body["judgement"])
+    return {ruling.watch: ruling for ruling in judgement.rulings}
+
+
+def test_losses_of_what_came_true_promote_a_challenger_that_is_no_worse(lossy):
+    with serving(lossy) as served, living_through(served) as refused:
+        release(folder=lossy)
+        served.reaches(Phase.PROBATION, Phase.SETTLED)
+    assert refused == []
+    released = next(entry for entry in entries(lossy) if entry.kind == "release")
+    assert WATCH in released.body["certified"]
+
+
+def test_losses_of_what_came_true_bring_back_a_challenger_that_answers_wrongly(lossy):
+    environment = {**canaries.environment(lossy, "wrong"), "GONOGO_PROVE_EVERY_S": "600"}  # its probes must not find it first
+    with serving(lossy, environment=environment) as served, living_through(served) as refused:
+        (lossy / "fault").unlink(missing_ok=True)
+        release(folder=lossy)
+        served.reaches(Phase.SHADOW)
+        (lossy / "fault").touch()
+        served.reaches(Phase.ROLLED_BACK)
+    assert refused == []
+    last = entries(lossy)[-1]
+    assert last.body["because"] == "harm"
+    ruling = rulings(lossy, last)[WATCH]
+    assert ruling.status.value == "fail"
+    assert ruling.low > 0
