@@ -406,6 +406,18 @@ def test_an_interrupt_while_a_row_is_written_leaves_nothing_of_it(folder, monkey
     assert requests(Tail(folder)) == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("advice", [None, 9999])
+def test_pages_that_are_made_ready_keep_what_is_in_them(folder, monkeypatch, advice):
+    if advice:  # a kernel that does not know it
+        monkeypatch.setattr("gonogo.serving.log._POPULATE_WRITE", advice)
+    with small(folder) as log:
+        for i in range(40):
+            write(log, i, 1)
+            log._touch_ahead()
+        assert log._may_touch == (advice is None and sys.platform == "linux")
+    assert requests(Tail(folder)) == list(range(40))
+
+
 def test_many_threads_may_append(folder):
     with Log(folder, "w0", segment_bytes=1 << 20) as log:
         threads = [threading.Thread(target=write, args=(log, 1000 * t, 500)) for t in range(4)]
