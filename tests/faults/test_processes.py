@@ -276,3 +276,18 @@ def test_a_disk_that_is_full_costs_no_caller_an_answer_and_moves_nothing_forward
         (slow / "full").unlink()
         callers.end()
         assert callers.n() == callers.n(200)
+
+
+def test_a_challenger_that_no_longer_answers_its_probes_answers_nobody(slow):
+    environment = {**canaries.environment(slow, "wrong"), "GONOGO_PROVE_EVERY_S": "0.2"}
+    with serving(slow, environment=environment, workers=1) as served, calling(served) as callers:
+        at_canary(served)
+        challenger = canaries.packages(slow)[1]
+        (slow / "fault").touch()
+        wait_for(lambda: all(challenger in page.holds.refused for page in served.pages()))
+        assert challenger not in served.pages()[0].holds.ready
+        n, champion = callers.n(arm="challenger"), callers.n(arm="champion")
+        wait_for(lambda: callers.n(arm="champion") > champion + 50)
+        assert callers.n(arm="challenger") - n <= 3
+        callers.end()
+        assert callers.n() == callers.n(200)
