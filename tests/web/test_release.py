@@ -101,7 +101,7 @@ def test_a_rollout_waits_while_it_is_held_and_goes_on_after(world):
 
 def test_over_http_who_did_it_stands_in_the_ledger(world):
     with serving(world, workers=1) as served, calling(served):
-        status, said = served.post("/v1/releases", {})
+        status, said = served.post("/v1/releases", {}, timeout_s=120)
         assert (status, said["contract"]) == (201, NAME)
         served.reaches(Phase.CANARY, Phase.FULL, Phase.PROBATION, Phase.SETTLED)
         status, said = served.post(f"/v1/contracts/{NAME}/rollback", {"why": "over HTTP"})

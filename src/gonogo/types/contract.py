@@ -275,7 +275,7 @@ class Rollout:
     bake: str = _said("The least time at each share", default="1h", form="duration")
     bucket_by: str = _said("The column by whose value traffic is assigned", default="", form="column")
     method: str = _said(
-        "canary: step by step; blue_green: from shadow to all at once; ab: one fixed share until the planned sample; adaptive: a policy moves the share",
+        "canary: step by step; blue_green: from shadow to all at once; ab: one fixed share until the planned sample; adaptive: a policy moves the share (not yet)",
         default="canary",
         choices=("canary", "blue_green", "ab", "adaptive"),
     )
@@ -291,7 +291,7 @@ class Rollout:
         at_least=1e-6,
         at_most=0.5,
     )
-    allocation: str = _said("For method = adaptive: an installed policy, e.g. thompson", default="")
+    allocation: str = _said("For method = adaptive: an installed policy", default="")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
