@@ -23,9 +23,11 @@ from tests.gates.rollout_worlds import (
     CANARY,
     EPOCH,
     FULL,
+    HALF,
     PROBATION,
     SHADOW,
     SHARE,
+    STAGES,
     WATCHES,
     answers,
     losses,
@@ -305,6 +307,27 @@ def test_an_earlier_certificate_passes_no_stage_that_speaks_for_harm() -> None:
     assert found.status in (Status.FAIL, Status.INCONCLUSIVE)
     for seed in range(20):  # arms that are equal hardly ever wait
         assert of(judged(plan(), answers(6_000, seed=seed), CANARY, ("errors",))).status is Status.PASS
+
+
+def test_what_the_shadow_certified_of_counts_passes_a_canary_that_another_follows_and_no_stage_after() -> None:
+    shadow = judged(plan(watch(), watch("brier")), mixed(shadowed(6_000), losses(2_000), ticks(20, 40)), SHADOW)
+    assert shadow.certified == ("errors (in shadow)", "brier")
+    few = mixed(answers(200, rates=(0.0, 0.0)), ticks(20, 40))
+    assert judged(plan(), few, CANARY, ("errors (in shadow)",)).status is Status.PASS
+    half = mixed(answers(200, rates=(0.0, 0.0), share=0.5), ticks(20, 40))
+    found = judged(plan(), half, HALF, ("errors (in shadow)",))
+    assert found.status is Status.INCONCLUSIVE
+    assert "answers to callers do not yet" in found.sentence
+    assert judged(plan(), half, HALF, ("errors",)).status is Status.PASS
+    at_once = plan(stages=(STAGES[SHADOW], STAGES[FULL], STAGES[PROBATION]))
+    assert judged(at_once, shadowed(200, rates=(0.0, 0.0), live=Arm.CHALLENGER), 1, ("errors (in shadow)",)).status is not Status.PASS
+
+
+def test_a_challenger_that_is_harmful_only_where_it_answers_does_not_come_through_on_the_shadows_certificate() -> None:
+    passed = [
+        judged(plan(), answers(6_000, rates=(0.02, 0.04), share=0.5, seed=s), HALF, ("errors (in shadow)",)).rulings[0] for s in range(40)
+    ]
+    assert sum(ruling.status is Status.PASS for ruling in passed) <= 2  # 1 % of each 40, at the margin
 
 
 def test_losses_of_earlier_answers_of_the_rollout_count_and_those_of_other_routes_do_not() -> None:

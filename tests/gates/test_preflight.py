@@ -12,7 +12,7 @@ from gonogo.gates.preflight import choose_slices, planned_sample, preflight
 from gonogo.types.record import canonical, from_bytes
 from gonogo.types.release import Preflight, Traffic
 from gonogo.types.verdict import Status
-from tests.gates.rollout_worlds import CANARY, EPOCH, SHADOW, WATCHES, answers, losses, plan, shadowed, watch
+from tests.gates.rollout_worlds import CANARY, EPOCH, HALF, SHADOW, WATCHES, answers, losses, plan, shadowed, watch
 from tests.gates.test_plan_of_release import LOSS, contract
 
 BUSY = Traffic(
@@ -36,6 +36,15 @@ def test_what_traffic_cannot_decide_is_named_with_its_numbers() -> None:
     assert len(found.undecidable) == 1
     assert "needs" in found.undecidable[0]
     assert "your traffic holds 40" in found.undecidable[0]
+
+
+def test_what_only_the_shadow_can_certify_is_named_for_the_last_canary_needs_it_too() -> None:
+    found = preflight(plan(), Traffic(units_per_hour=1_000.0, units=1_000.0, rates={"errors": 0.05}))
+    decidable = {f.step: f.hours_to_certificate is not None for f in found.forecasts}
+    assert decidable[SHADOW]
+    assert not any(decidable[step] for step in (CANARY, HALF))
+    assert "750 units of the challenger at 50 %; your traffic holds 500" in found.undecidable[0]
+    assert preflight(plan(), Traffic(units_per_hour=1_000.0, units=1_600.0, rates={"errors": 0.05})).undecidable == ()
 
 
 def test_what_is_not_known_is_not_guessed() -> None:

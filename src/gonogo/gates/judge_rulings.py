@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from gonogo.gates.plan import DISTRIBUTION, LATENCY, LOSS, harm_is_judged, label, spent
+from gonogo.gates.plan import DISTRIBUTION, LATENCY, LOSS, certificate, harm_is_judged, label, shadow_suffices, spent
 from gonogo.gates.rollout import HOLD, PAUSE
 from gonogo.gates.sentences import number, words
 from gonogo.stats import beta_mixture
@@ -20,6 +20,7 @@ from gonogo.types.verdict import Status, worst
 
 if TYPE_CHECKING:
     from gonogo.gates.judge import Judge
+    from gonogo.types.release import Watch
 
 LEAST_UNITS = 8  # of the challenger in a stage: so many show a total outage, even with the budget split a hundredfold
 MISMATCH_ALPHA = 0.001  # of the sample ratio: it holds and blames nobody, so it takes nothing from the release's budget
@@ -40,8 +41,12 @@ def judgement_of(judge: Judge) -> Judgement:
     status = worst(tuple(_of_stage(ruling) for ruling in rulings))
     stage = judge.plan.stages[judge.step]
     state, kernel = judge.state, judge._kernel
-    own = {ruling.watch for w, ruling in enumerate(watched) if state.t["certified"][w] and ruling.status is Status.PASS}
-    names = tuple(label(watch) for watch in judge.plan.watches)
+    own = {
+        certificate(judge.watches[w], stage.phase)
+        for w, ruling in enumerate(watched)
+        if state.t["certified"][w] and ruling.status is Status.PASS
+    }
+    names = tuple(certificate(watch, phase) for phase in (Phase.SHADOW, Phase.CANARY) for watch in judge.plan.watches)
     is_drawn = stage.phase is Phase.CANARY
     return Judgement(
         plan=judge.plan_digest,
@@ -52,7 +57,7 @@ def judgement_of(judge: Judge) -> Judgement:
         baked_us=int(state.n[kernel.BAKED]) // 1000,
         sample_ratio_log10_e=_log10(float(state.x[kernel.RATIO_E])) if is_drawn else None,
         alpha_spent=spent(judge.plan, judge.step),
-        certified=tuple(name for name in names if name in own or name in judge.certified),
+        certified=tuple(dict.fromkeys(name for name in names if name in own or name in judge.certified)),
         sentence=_sentence(status, rulings),
         alarm="; ".join(_alarms(judge, status)),
         start=judge.start,
@@ -109,13 +114,22 @@ def _status(judge: Judge, w: int) -> tuple[Status, str]:
         return Status.FAIL, "harm is shown"
     if state.t["certified"][w]:
         return Status.PASS, "harm above the margin is refuted"
-    if label(watch) in judge.certified and state.t["harm"][w] >= DOUBT * judge.rules.w["harm_at"][w]:
+    earlier = _earlier(judge, watch)
+    if earlier and state.t["harm"][w] >= DOUBT * judge.rules.w["harm_at"][w]:
         return Status.INCONCLUSIVE, "an earlier stage refuted harm above the margin, and this one speaks for harm without showing it"
-    if label(watch) in judge.certified:
+    if earlier:
         return Status.PASS, "harm above the margin was refuted in an earlier stage, and none is shown in this one"
     if state.counts[w, 0].sum() == 0:
         return Status.MISSING, "nothing was measured, and what was not shown does not pass"
+    if certificate(watch, Phase.SHADOW) in judge.certified:
+        return Status.INCONCLUSIVE, "the shadow refuted harm above the margin, and answers to callers do not yet"
     return Status.INCONCLUSIVE, "neither harm nor its absence is shown; more traffic may decide"
+
+
+def _earlier(judge: Judge, watch: Watch) -> bool:
+    """Has an earlier stage refuted harm above the margin, in a way that passes this one?"""
+    in_shadow = certificate(watch, Phase.SHADOW) in judge.certified and shadow_suffices(judge.plan, judge.step)
+    return in_shadow or label(watch) in judge.certified
 
 
 def _torn(judge: Judge, w: int) -> str:

@@ -97,6 +97,19 @@ def label(watch: Watch) -> str:
     return f"{watch.name} [{watch.slice}]" if watch.slice else watch.name
 
 
+def certificate(watch: Watch, phase: Phase) -> str:
+    """What the ledger keeps of a certificate: "errors", or "errors (in shadow)" where the challenger answered nobody yet.
+
+    Losses compare two answers to one row, whoever was told which. What is counted can differ once somebody waits for the answer.
+    """
+    return f"{label(watch)} (in shadow)" if phase is Phase.SHADOW and watch.kind != LOSS else label(watch)
+
+
+def shadow_suffices(plan: Plan, step: int) -> bool:
+    """Does the shadow's certificate pass this stage? As long as a canary follows in which the challenger must earn its own."""
+    return any(stage.phase is Phase.CANARY for stage in plan.stages[step + 1 :])
+
+
 def judged(plan: Plan, step: int) -> tuple[int, ...]:
     """Places in `plan.watches` of those that are judged in that stage.
 

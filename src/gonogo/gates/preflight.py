@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gonogo.gates.judge import certificate_levels, harmless_rate
-from gonogo.gates.plan import DISTRIBUTION, LATENCY, LOSS, QUANTILES, harm_is_judged, judged, label
+from gonogo.gates.plan import DISTRIBUTION, LATENCY, LOSS, QUANTILES, certificate, harm_is_judged, judged, label, shadow_suffices
 from gonogo.gates.sentences import number
 from gonogo.stats import sequential_plans
 from gonogo.stats.power import units_needed
@@ -52,20 +52,19 @@ def preflight(plan: Plan, traffic: Traffic, *, unwatched: tuple[str, ...] = ()) 
 def choose_slices(plan: Plan, traffic: Traffic) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Of the slices of a draft plan, those that the traffic can decide; and a sentence for each of the others.
 
-    A slice is kept if every watch on it can be certified in the first stage that judges it, for there the release would hold. One of
-    unknown traffic is not kept: it could hold a release for ever.
+    A slice is kept if every watch on it can be certified wherever the release would otherwise hold. One of unknown traffic is not kept: it
+    could hold a release for ever.
     """
     forecasts = tuple(_forecasts(plan, traffic))
     kept, left = [], []
     for one in plan.slices:
-        labels = {label(watch) for watch in plan.watches if watch.slice == one}
-        its = [[f for f in forecasts if f.watch == name] for name in sorted(labels)]
+        stuck = [_stuck(plan, watch, forecasts) for watch in plan.watches if watch.slice == one]
         if traffic.units is None or one not in traffic.slices:
             left.append(f"{one} is not watched: how much traffic it has is not known.")
-        elif all(group and _is_decidable(group[0]) for group in its):
+        elif stuck and not any(stuck):
             kept.append(one)
         else:
-            left.append(f"{one} is not watched: {_needs(next(group for group in its if not group or not _is_decidable(group[0])))}")
+            left.append(f"{one} is not watched: {next(filter(None, stuck), 'no stage judges it.')}")
     return tuple(kept), tuple(left)
 
 
@@ -208,15 +207,30 @@ def _is_decidable(forecast: Forecast) -> bool:
 
 
 def _undecidable(plan: Plan, forecasts: tuple[Forecast, ...]) -> Iterator[str]:
-    """The first stage that judges a watch must certify it: later ones, with more of the traffic, are never reached without."""
     for watch in plan.watches:
-        its = [forecast for forecast in forecasts if forecast.watch == label(watch)]
-        if not its or not _is_decidable(its[0]):
-            yield f"{label(watch)}: {_needs(its)}"
+        if stuck := _stuck(plan, watch, forecasts):
+            yield f"{label(watch)}: {stuck}"
 
 
-def _needs(forecasts: list[Forecast]) -> str:
-    return forecasts[0].sentence if forecasts else "no stage judges it."
+def _stuck(plan: Plan, watch: Watch, forecasts: tuple[Forecast, ...]) -> str:
+    """Where the release would hold for this watch, in words; "" where it would not.
+
+    The first stage that judges a watch must certify it: later ones, with more of the traffic, are never reached without. And what the
+    shadow certified of what is counted must be certified again before everybody is answered.
+    """
+    its = [forecast for forecast in forecasts if forecast.watch == label(watch)]
+    if not its:
+        return "no stage judges it."
+    if not _is_decidable(its[0]):
+        return its[0].sentence
+    certified: set[str] = set()
+    for forecast in its:
+        phase = plan.stages[forecast.step].phase
+        if _is_decidable(forecast):
+            certified.add(certificate(watch, phase))
+        elif label(watch) not in certified and not shadow_suffices(plan, forecast.step):
+            return forecast.sentence
+    return ""
 
 
 def _said(watch: Watch, stage: Stage, units: int | None, there: float | None, need: _Need, is_paired: bool) -> str:
@@ -231,15 +245,19 @@ def _said(watch: Watch, stage: Stage, units: int | None, there: float | None, ne
 
 
 def _hours(plan: Plan, forecasts: tuple[Forecast, ...]) -> float | None:
-    """Until the end of the last stage, where a certificate of an earlier stage counts in all later ones."""
+    """Until the end of the last stage, where a certificate of an earlier stage counts in later ones as the judge has it."""
+    watches = {label(watch): watch for watch in plan.watches}
     total, certified = 0.0, set[str]()
     for step, stage in enumerate(plan.stages):
         waits = [stage.bake_us / _HOUR_US]
         for forecast in (f for f in forecasts if f.step == step and f.watch not in certified):
+            watch = watches[forecast.watch]
+            if certificate(watch, Phase.SHADOW) in certified and shadow_suffices(plan, step):
+                continue
             if forecast.hours_to_certificate is None:
                 return None
             waits.append(forecast.hours_to_certificate)
-            certified.add(forecast.watch)
+            certified.add(certificate(watch, stage.phase))
         total += max(waits)
     return total
 
