@@ -7,6 +7,7 @@ A test starts with a capital of 1 and bets against the null. Where the null is t
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -90,3 +91,31 @@ class Capital:
     def bets(self, gain: Array) -> None:
         """The same, one after the other, for gain (n,)."""
         self._kernels.bets(gain, self._at, self._weight, self._reserve, self._patience, self._wealth, self._state)
+
+
+class TwoSided:
+    """Evidence of harm and evidence of its absence, side by side: what every test of a sequence can be asked."""
+
+    __slots__ = ("_harm", "_safe")
+    _harm: Capital
+    _safe: Capital | None  # None: without a margin nothing can be called safe
+
+    @property
+    def harm(self) -> float:
+        """Log evidence of harm, as it stands."""
+        return self._harm.log_e
+
+    @property
+    def highest_harm(self) -> float:
+        """The most that it ever was: what a decision is made by."""
+        return self._harm.highest
+
+    @property
+    def safe(self) -> float:
+        """Log evidence that harm stays below the margin, as it stands; −∞ where there is no margin."""
+        return -math.inf if self._safe is None else self._safe.log_e
+
+    @property
+    def highest_safe(self) -> float:
+        """The most that it ever was; −∞ where there is no margin."""
+        return -math.inf if self._safe is None else self._safe.highest

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gonogo.stats import beta_mixture
-from gonogo.stats.bets import PATIENCE, RESERVE, STAKES, Capital
+from gonogo.stats.bets import PATIENCE, RESERVE, STAKES, Capital, TwoSided
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gonogo.types.evidence import Array
 
 
-class BoundedMean:
+class BoundedMean(TwoSided):
     """Whether a mean is above `harmless` ("harm"), and whether it is below `margin` ("safe"): read it after every value.
 
     low, high: no value lies outside. low < harmless ≤ margin < high; without a margin nothing can be called safe. Values beyond the range
@@ -39,7 +39,7 @@ class BoundedMean:
     (0.2, True)
     """
 
-    __slots__ = ("_harm", "_kernels", "_safe", "_sums", "harmless", "high", "low", "margin", "n_cut")
+    __slots__ = ("_kernels", "_sums", "harmless", "high", "low", "margin", "n_cut")
 
     def __init__(self, low: float, high: float, *, harmless: float = 0.0, margin: float | None = None) -> None:
         if not (math.isfinite(low) and math.isfinite(high) and low < harmless < high):
@@ -82,26 +82,6 @@ class BoundedMean:
     def n(self) -> int:
         """Values taken."""
         return int(self._sums[0])
-
-    @property
-    def harm(self) -> float:
-        """Log evidence that the mean is above what is harmless, as it stands."""
-        return self._harm.log_e
-
-    @property
-    def highest_harm(self) -> float:
-        """The most that it ever was: what a decision is made by."""
-        return self._harm.highest
-
-    @property
-    def safe(self) -> float:
-        """Log evidence that the mean is below the margin, as it stands; −∞ where there is no margin."""
-        return -math.inf if self._safe is None else self._safe.log_e
-
-    @property
-    def highest_safe(self) -> float:
-        """The most that it ever was; −∞ where there is no margin."""
-        return -math.inf if self._safe is None else self._safe.highest
 
     @property
     def value(self) -> float | None:

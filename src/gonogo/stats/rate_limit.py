@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gonogo.stats import beta_mixture
-from gonogo.stats.bets import FAR_LOWER, HIGHER, PATIENCE, RESERVE, Capital
+from gonogo.stats.bets import FAR_LOWER, HIGHER, PATIENCE, RESERVE, Capital, TwoSided
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-class RateLimit:
+class RateLimit(TwoSided):
     """Whether a share of trials is above `limit` ("harm"), and whether it is below ("safe"): read it after every trial.
 
     0 < limit < 1. Evidence is a natural log: each is shown at level α once `highest_harm` or `highest_safe` ≥ log(1/α), and errs with a
@@ -35,7 +35,7 @@ class RateLimit:
     (True, 0.0)
     """
 
-    __slots__ = ("_harm", "_safe", "limit", "n", "n_hits")
+    __slots__ = ("limit", "n", "n_hits")
 
     def __init__(self, limit: float) -> None:
         if not 0 < limit < 1:
@@ -63,26 +63,6 @@ class RateLimit:
         self._safe.flips(hits, chance)
         self.n += len(hits)
         self.n_hits += int(np.count_nonzero(hits))
-
-    @property
-    def harm(self) -> float:
-        """Log evidence that the rate is above the limit, as it stands."""
-        return self._harm.log_e
-
-    @property
-    def highest_harm(self) -> float:
-        """The most that it ever was: what a decision is made by."""
-        return self._harm.highest
-
-    @property
-    def safe(self) -> float:
-        """Log evidence that the rate is below the limit, as it stands."""
-        return self._safe.log_e
-
-    @property
-    def highest_safe(self) -> float:
-        """The most that it ever was."""
-        return self._safe.highest
 
     @property
     def value(self) -> float | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from gonogo.stats import beta_mixture
-from gonogo.stats.bets import HIGHER, LOWER, PATIENCE, RESERVE, Capital
+from gonogo.stats.bets import HIGHER, LOWER, PATIENCE, RESERVE, Capital, TwoSided
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gonogo.types.evidence import Array
 
 
-class RelativeRisk:
+class RelativeRisk(TwoSided):
     """Whether the challenger's rate of bad events is above the champion's, and whether it is below a margin: read it after every event.
 
     margin: above 1; "harm" is a ratio of rates above 1, "safe" one below the margin. Without a margin nothing can be called safe.
@@ -49,7 +49,7 @@ class RelativeRisk:
     (1, 5)
     """
 
-    __slots__ = ("_harm", "_safe", "_tally", "margin")
+    __slots__ = ("_tally", "margin")
 
     def __init__(self, *, margin: float | None = None) -> None:
         if margin is not None and not margin > 1:
@@ -84,26 +84,6 @@ class RelativeRisk:
             challenger = int(np.count_nonzero(here))
             tally[0] += len(here) - challenger
             tally[1] += challenger
-
-    @property
-    def harm(self) -> float:
-        """Log evidence that the ratio is above 1, as it stands."""
-        return self._harm.log_e
-
-    @property
-    def highest_harm(self) -> float:
-        """The most that it ever was: what a decision is made by."""
-        return self._harm.highest
-
-    @property
-    def safe(self) -> float:
-        """Log evidence that the ratio is below the margin, as it stands; −∞ where there is no margin."""
-        return -math.inf if self._safe is None else self._safe.log_e
-
-    @property
-    def highest_safe(self) -> float:
-        """The most that it ever was; −∞ where there is no margin."""
-        return -math.inf if self._safe is None else self._safe.highest
 
     @property
     def n_champion(self) -> int:
