@@ -113,6 +113,17 @@ def test_any_blocks_of_the_same_lines_give_the_same_bytes(step: int) -> None:
     assert canonical(replay(ALL, whole.judgement(), lines)) == canonical(whole.judgement())
 
 
+def test_lines_that_were_read_back_are_judged_by_the_loops_that_were_made_ready() -> None:
+    from gonogo.gates import judge_kernel
+
+    Judge(plan(), CANARY, epoch=EPOCH).prepare()
+    made = len(judge_kernel.judge.signatures), len(judge_kernel.moved.signatures)
+    judge = Judge(plan(), CANARY, epoch=EPOCH)
+    judge.take(np.frombuffer(answers(9_000).tobytes(), OBSERVATION))  # cannot be written to, and more units than the first table holds
+    assert judge.unit_bytes > Judge(plan(), CANARY, epoch=EPOCH).unit_bytes
+    assert (len(judge_kernel.judge.signatures), len(judge_kernel.moved.signatures)) == made
+
+
 def test_a_replay_of_other_lines_differs() -> None:
     lines = answers(500)
     found = judged(plan(), lines)

@@ -80,13 +80,19 @@ class Judge:
         """The next lines of the judge's log, in their order. Any blocks of the same lines leave the same state."""
         if lines.dtype != OBSERVATION:
             raise TypeError(f"the judge reads lines of {OBSERVATION.itemsize} bytes, an OBSERVATION each; these are {lines.dtype}")
-        lines = np.ascontiguousarray(lines)
+        # What was read back from the log cannot be written to, which is another type to the compiler: it would compile everything again.
+        lines = np.require(lines, requirements=("C_CONTIGUOUS", "WRITEABLE"))
         taken = 0
         while True:
             taken = self._kernel.judge(lines, taken, self.rules, self.state, self._keys, self._marks)
             if taken == len(lines):
                 return
             self._grow()
+
+    def prepare(self) -> None:
+        """Have all that is compiled at hand, before anybody waits for it: reading it takes a second, making it a minute."""
+        self.take(np.zeros(0, OBSERVATION))
+        self._grow()
 
     @property
     def decided(self) -> bool:

@@ -156,6 +156,7 @@ class Trial:
 def warm(plan: Plan) -> None:
     """Have the judge's loops compiled, or read from where they were kept, before anybody waits for him."""
     judge = Judge(plan, 0, epoch=1)
+    judge.prepare()
     judge.take(mark(ObservationKind.TICK, 1, 1))
     judge.judgement()
 
