@@ -82,7 +82,9 @@ fallback = "one half"
 
 [serving]
 fallback = {{ p = 0.5 }}
+"""
 
+ROLLOUT = """
 [rollout]
 bucket_by = "who"
 shares = [0.5, 1.0]
@@ -97,15 +99,19 @@ rate_at_most = 0.2
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
+    build(Path(sys.argv[1]))
+
+
+def build(folder: Path, rollout: str = ROLLOUT) -> None:
+    """All of it, unless it is there. rollout: how the second candidate's release goes."""
     if (folder / "ready").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
     x, table = rows()
     pq.write_table(table, folder / "rows.parquet")
-    first = trained(folder, seed=1)
+    first = trained(folder, rollout, seed=1)
     make_champion(folder, *first)
-    trained(folder, seed=2)
+    trained(folder, rollout, seed=2)
     export(folder, first[0])
     (folder / "bodies.jsonl").write_text("\n".join(json.dumps(body) for body in bodies(x)))
     (folder / "ready").touch()
@@ -130,12 +136,12 @@ def rows() -> tuple[np.ndarray, pa.Table]:
     return x, pa.table(columns)
 
 
-def trained(folder: Path, *, seed: int) -> tuple[str, str]:
+def trained(folder: Path, rollout: str, *, seed: int) -> tuple[str, str]:
     """(candidate, verdict) of a run with that seed."""
     import gonogo
 
     features = "".join(f'\n[features.x{i}]\nsql = "x{i}"\nmissing = "native"\n' for i in range(N_FEATURES))
-    (folder / "contract.toml").write_text(CONTRACT.format(seed=seed) + features)
+    (folder / "contract.toml").write_text(CONTRACT.format(seed=seed) + rollout + features)
     run = gonogo.run(folder)
     assert run.verdict.go, run.verdict
     return digests_of(folder)
