@@ -59,6 +59,7 @@ class Line:
 
     address: tuple[str, int]
     sock: socket.socket | None = None
+    turn: int = 0  # which request it carries
     due: float = 0.0
     got: bytearray = field(default_factory=bytearray)
     need: int = -1  # bytes of the whole answer; -1: not known yet
@@ -78,12 +79,8 @@ class Line:
     @staticmethod
     def _was_closed(sock: socket.socket) -> bool:
         """Did the server end this connection while nobody used it, as it may after a while?"""
-        try:
-            return not sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
+        ready, _, _ = select.select([sock], [], [], 0)
+        return bool(ready)  # nothing was asked, so this is no answer
 
     def read(self) -> bool:
         """Take what has come; True once the answer is whole or the connection broke."""
@@ -223,25 +220,30 @@ def at_rate(
     busy: dict[int, Line] = {}
     waiting: deque[float] = deque()
     began = time.perf_counter()
-    due, turn, asking = began, 0, True
+    due, turn, asking, until = began, 0, True, began + seconds
     while asking or waiting or busy:
         now = time.perf_counter()
         while asking and due <= now:
             waiting.append(due)
             due += 1 / rate if even else rng.expovariate(rate)
-            asking = due < began + seconds and go_on()
+            asking = due < until and go_on()
+            until = until if asking else now
         while waiting and free:
             line = free.pop()
+            line.turn = turn
             line_due = waiting.popleft()
             tally.late.append(time.perf_counter() - line_due)
             tally.sent += 1
             _start(line, requests[turn % len(requests)], line_due, busy, free, tally)
             turn += 1
-        if not asking and now > began + seconds + GRACE_S:
+        if not asking and now > until + GRACE_S:
             break
         _take_answers(busy, free, tally, max(0.0, due - time.perf_counter()) if asking else 0.2)
     for line in busy.values():
-        tally.statuses["unanswered"] += 1
+        line.status = "unanswered"
+        tally.statuses[line.status] += 1
+        if hear is not None:
+            hear(line, time.perf_counter())
         line.close()
     took = time.perf_counter() - began
     for line in free:

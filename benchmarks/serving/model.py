@@ -111,7 +111,8 @@ def build(folder: Path, rollout: str = ROLLOUT) -> None:
     pq.write_table(table, folder / "rows.parquet")
     first = trained(folder, rollout, seed=1)
     make_champion(folder, *first)
-    trained(folder, rollout, seed=2)
+    second = trained(folder, rollout, seed=2)
+    make_packages(folder, first[0], second[0])
     export(folder, first[0])
     (folder / "bodies.jsonl").write_text("\n".join(json.dumps(body) for body in bodies(x)))
     (folder / "ready").touch()
@@ -162,6 +163,16 @@ def make_champion(folder: Path, candidate: str, verdict: str) -> None:
     workspace = open_workspace(folder)
     body = {"contract": NAME, "candidate": candidate, "verdict": verdict, "why": "the benchmark's first champion"}
     workspace.ledger.append("release", body)
+
+
+def make_packages(folder: Path, *candidates: str) -> None:
+    """What is done once for each candidate is done, so that a start is a start."""
+    from gonogo.workflow.package import package
+    from gonogo.workflow.workspace import open_workspace
+
+    workspace = open_workspace(folder)
+    for candidate in candidates:
+        package(workspace, candidate)
 
 
 def export(folder: Path, candidate: str) -> None:
