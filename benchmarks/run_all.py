@@ -1,9 +1,10 @@
 """Every benchmark, one after another; each prints its table beside its goal.
 
-    python benchmarks/run_all.py              all but the largest (about an hour on two cores)
+    python benchmarks/run_all.py              all but the largest and serving (about an hour on two cores)
+    python benchmarks/run_all.py serving      serving beside its peers, ten minutes of releases, and the goals (as root; an hour and a half)
 
-The peers live in environments of their own under benchmarks/.peers; the docstrings of asof/compare.py and stats/thresholds.py say how they
-are made.
+The peers live in environments of their own under benchmarks/.peers; the docstrings of asof/compare.py, stats/thresholds.py and
+serving/peers.py say how they are made.
 """
 
 from __future__ import annotations
@@ -32,11 +33,18 @@ JOBS = (
     ["-m", "benchmarks.stats.populations"],
     ["-m", "benchmarks.stats.imbalance"],
 )
+SERVING = (
+    ["-m", "benchmarks.serving.peers", "run", "--rounds", "3", "--realtime"],
+    ["-m", "benchmarks.serving.peers", "run", "--rounds", "3", "--realtime", "--workers", "2"],
+    ["-m", "benchmarks.serving.ten_minutes"],
+    ["-m", "benchmarks.serving.goals"],
+    ["-m", "benchmarks.serving.goals", "--workers", "2"],
+)
 
 
 def main() -> int:
     failed = []
-    for job in JOBS:
+    for job in SERVING if sys.argv[1:] == ["serving"] else JOBS:
         print(f"\n── {' '.join(job)}", flush=True)
         program = job if job[0] == "-m" else [str(HERE / job[0]), *job[1:]]
         if subprocess.run([sys.executable, *program], cwd=HERE.parent, check=False).returncode:

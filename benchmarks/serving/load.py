@@ -6,7 +6,7 @@
 At a rate the loop is open: arrivals follow the clock (Poisson, or evenly with --even), and a latency counts from the moment at which a
 request was meant to leave, so that a server that stalls is charged for everybody who waited. Closed, each of so many connections asks again
 as soon as it is answered: that is saturation. One thread, plain sockets and `select`, whose timer knows microseconds; --bodies holds one
-JSON body a line.
+JSON body a line. A body with an `id` of eight digits is sent with another one each time, so that no request is that of an earlier row.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import argparse
 import ctypes
 import json
 import random
+import re
 import select
 import socket
 import sys
@@ -26,6 +27,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 PR_SET_TIMERSLACK = 29
+N_IDS = 90_000_000
 GRACE_S = 10.0  # for the answers that are still out when the time is over
 
 
@@ -57,6 +59,7 @@ class Line:
 
     address: tuple[str, int]
     sock: socket.socket | None = None
+    turn: int = 0  # which request it carries
     due: float = 0.0
     got: bytearray = field(default_factory=bytearray)
     need: int = -1  # bytes of the whole answer; -1: not known yet
@@ -66,10 +69,18 @@ class Line:
         """Send a request; connects first where there is no connection."""
         self.due, self.need, self.status = due, -1, ""
         self.got.clear()
+        if self.sock is not None and self._was_closed(self.sock):
+            self.close()
         if self.sock is None:
             self.sock = socket.create_connection(self.address, timeout=GRACE_S)
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock.sendall(request)
+
+    @staticmethod
+    def _was_closed(sock: socket.socket) -> bool:
+        """Did the server end this connection while nobody used it, as it may after a while?"""
+        ready, _, _ = select.select([sock], [], [], 0)
+        return bool(ready)  # nothing was asked, so this is no answer
 
     def read(self) -> bool:
         """Take what has come; True once the answer is whole or the connection broke."""
@@ -116,13 +127,13 @@ class Tally:
     statuses: Counter[str] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)
     late: list[float] = field(default_factory=list)
-    answers: list[tuple[float, bytes]] | None = None  # (monotonic s, answer), where they are asked for
+    hear: Callable[[Line, float], None] | None = None  # who else wants to know of an answer, and when it was whole
 
     def take(self, line: Line, now: float) -> None:
         self.statuses[line.status] += 1
         self.latencies.append(now - line.due)
-        if self.answers is not None:
-            self.answers.append((now, bytes(line.got)))
+        if self.hear is not None:
+            self.hear(line, now)
 
     def seen(self, seconds: float) -> Seen:
         ordered, late = sorted(self.latencies), sorted(self.late)
@@ -155,6 +166,38 @@ def request_of(url: str, body: bytes, headers: dict[str, str] | None = None) -> 
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
+class Questions(Sequence[bytes]):
+    """Requests in turn, for ever; an `id` of eight digits is another one each time."""
+
+    _ID = re.compile(rb'"id": (\d{8})\b')
+
+    def __init__(self, url: str, lines: Sequence[bytes], headers: dict[str, str] | None = None) -> None:
+        self._parts = [self._cut(request_of(url, line, headers)) for line in lines]
+        self._first = first_id()
+
+    def _cut(self, request: bytes) -> tuple[bytes, bytes | None]:
+        """What stands before and after the id; all of it and None where there is none."""
+        found = self._ID.search(request)
+        return (request, None) if found is None else (request[: found.start(1)], request[found.end(1) :])
+
+    def __len__(self) -> int:
+        return 1 << 62
+
+    def __getitem__(self, turn: int) -> bytes:  # type: ignore[override]
+        before, after = self._parts[turn % len(self._parts)]
+        return before if after is None else b"%b%d%b" % (before, id_of(self._first, turn), after)
+
+
+def first_id() -> int:
+    """Where the ids of a run start: 10,000 of them a second are never told twice within two hours."""
+    return time.time_ns() // 100_000 % N_IDS
+
+
+def id_of(first: int, turn: int) -> int:
+    """Eight digits."""
+    return N_IDS // 9 + (first + turn) % N_IDS
+
+
 def at_rate(
     url: str,
     requests: Sequence[bytes],
@@ -164,35 +207,43 @@ def at_rate(
     connections: int = 64,
     even: bool = False,
     seed: int = 1,
-    keep_answers: bool = False,
+    hear: Callable[[Line, float], None] | None = None,
     go_on: Callable[[], bool] = lambda: True,
 ) -> tuple[Seen, Tally]:
-    """An open loop: requests in turn at that rate, each counted from when it was due. go_on: asked at each arrival; False ends it early."""
+    """An open loop: requests in turn at that rate, each counted from when it was due.
+
+    hear: called with every answer. go_on: asked at each arrival; False ends it early.
+    """
     rng = random.Random(seed)
-    tally = Tally(answers=[] if keep_answers else None)
+    tally = Tally(hear=hear)
     free = [Line(_address(url)) for _ in range(connections)]
     busy: dict[int, Line] = {}
     waiting: deque[float] = deque()
     began = time.perf_counter()
-    due, turn, asking = began, 0, True
+    due, turn, asking, until = began, 0, True, began + seconds
     while asking or waiting or busy:
         now = time.perf_counter()
         while asking and due <= now:
             waiting.append(due)
             due += 1 / rate if even else rng.expovariate(rate)
-            asking = due < began + seconds and go_on()
+            asking = due < until and go_on()
+            until = until if asking else now
         while waiting and free:
             line = free.pop()
+            line.turn = turn
             line_due = waiting.popleft()
             tally.late.append(time.perf_counter() - line_due)
             tally.sent += 1
             _start(line, requests[turn % len(requests)], line_due, busy, free, tally)
             turn += 1
-        if not asking and now > began + seconds + GRACE_S:
+        if not asking and now > until + GRACE_S:
             break
         _take_answers(busy, free, tally, max(0.0, due - time.perf_counter()) if asking else 0.2)
     for line in busy.values():
-        tally.statuses["unanswered"] += 1
+        line.status = "unanswered"
+        tally.statuses[line.status] += 1
+        if hear is not None:
+            hear(line, time.perf_counter())
         line.close()
     took = time.perf_counter() - began
     for line in free:
@@ -278,7 +329,7 @@ def main() -> None:
         parser.error("either --rate or --closed")
     exact_timer()
     headers = dict(one.split(":", 1) for one in given.header)
-    requests = [request_of(given.url, line, headers) for line in given.bodies.read_bytes().splitlines() if line]
+    requests = Questions(given.url, [line for line in given.bodies.read_bytes().splitlines() if line], headers)
     if given.closed:
         seen = saturate(given.url, requests, connections=given.closed, seconds=given.seconds)
     else:

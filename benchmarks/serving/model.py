@@ -82,7 +82,9 @@ fallback = "one half"
 
 [serving]
 fallback = {{ p = 0.5 }}
+"""
 
+ROLLOUT = """
 [rollout]
 bucket_by = "who"
 shares = [0.5, 1.0]
@@ -97,15 +99,20 @@ rate_at_most = 0.2
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
+    build(Path(sys.argv[1]))
+
+
+def build(folder: Path, rollout: str = ROLLOUT) -> None:
+    """All of it, unless it is there. rollout: how the second candidate's release goes."""
     if (folder / "ready").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
     x, table = rows()
     pq.write_table(table, folder / "rows.parquet")
-    first = trained(folder, seed=1)
+    first = trained(folder, rollout, seed=1)
     make_champion(folder, *first)
-    trained(folder, seed=2)
+    second = trained(folder, rollout, seed=2)
+    make_packages(folder, first[0], second[0])
     export(folder, first[0])
     (folder / "bodies.jsonl").write_text("\n".join(json.dumps(body) for body in bodies(x)))
     (folder / "ready").touch()
@@ -130,12 +137,12 @@ def rows() -> tuple[np.ndarray, pa.Table]:
     return x, pa.table(columns)
 
 
-def trained(folder: Path, *, seed: int) -> tuple[str, str]:
+def trained(folder: Path, rollout: str, *, seed: int) -> tuple[str, str]:
     """(candidate, verdict) of a run with that seed."""
     import gonogo
 
     features = "".join(f'\n[features.x{i}]\nsql = "x{i}"\nmissing = "native"\n' for i in range(N_FEATURES))
-    (folder / "contract.toml").write_text(CONTRACT.format(seed=seed) + features)
+    (folder / "contract.toml").write_text(CONTRACT.format(seed=seed) + rollout + features)
     run = gonogo.run(folder)
     assert run.verdict.go, run.verdict
     return digests_of(folder)
@@ -156,6 +163,16 @@ def make_champion(folder: Path, candidate: str, verdict: str) -> None:
     workspace = open_workspace(folder)
     body = {"contract": NAME, "candidate": candidate, "verdict": verdict, "why": "the benchmark's first champion"}
     workspace.ledger.append("release", body)
+
+
+def make_packages(folder: Path, *candidates: str) -> None:
+    """What is done once for each candidate is done, so that a start is a start."""
+    from gonogo.workflow.package import package
+    from gonogo.workflow.workspace import open_workspace
+
+    workspace = open_workspace(folder)
+    for candidate in candidates:
+        package(workspace, candidate)
 
 
 def export(folder: Path, candidate: str) -> None:

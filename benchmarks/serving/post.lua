@@ -1,17 +1,25 @@
--- wrk: POST the bodies of a file in turn. BODIES names the file, one JSON body a line.
+-- wrk: POST the bodies of a file in turn. BODIES names the file, one JSON body a line. A body with an `id` of eight digits is sent with
+-- another one each time, from FIRST_ID on.
 local bodies = {}
+local rest = {} -- what stands behind the id, where there is one
+local first = tonumber(os.getenv("FIRST_ID") or "0")
 local turn = 0
 
 local function read()
   for line in io.lines(os.getenv("BODIES")) do
-    bodies[#bodies + 1] = wrk.format("POST", nil, { ["Content-Type"] = "application/json" }, line)
+    local whole = wrk.format("POST", nil, { ["Content-Type"] = "application/json" }, line)
+    local before, after = whole:match('^(.*"id": )%d%d%d%d%d%d%d%d(%D.*)$')
+    bodies[#bodies + 1] = before or whole
+    rest[#bodies] = after
   end
 end
 
 request = function()
   if #bodies == 0 then read() end -- only now wrk knows the Host header
-  turn = turn % #bodies + 1
-  return bodies[turn]
+  turn = turn + 1
+  local at = turn % #bodies + 1
+  if rest[at] == nil then return bodies[at] end
+  return bodies[at] .. string.format("%d", 10000000 + (first + turn) % 90000000) .. rest[at]
 end
 
 done = function(summary, latency)

@@ -1,5 +1,7 @@
 """BentoML: a service with one typed method. `bentoml serve benchmarks.serving.peer_apps.bentoml_app:Trees --port PORT`."""
 
+import os
+
 import bentoml
 from benchmarks.serving.predictor import NAMES, load
 from pydantic import create_model
@@ -7,7 +9,7 @@ from pydantic import create_model
 Row = create_model("Row", **dict.fromkeys(NAMES, (float, ...)))
 
 
-@bentoml.service(workers=1)
+@bentoml.service(workers=int(os.environ.get("PEER_WORKERS", "1")))
 class Trees:
     def __init__(self) -> None:
         self.score = load()

@@ -1,5 +1,6 @@
 """KServe's Python server with a custom model (its xgbserver is not on the package index). `python -m … PORT`."""
 
+import os
 import sys
 
 from benchmarks.serving.predictor import load
@@ -17,4 +18,4 @@ class Trees(Model):
 
 
 if __name__ == "__main__":
-    ModelServer(http_port=int(sys.argv[1]), enable_grpc=False, workers=1).start([Trees()])
+    ModelServer(http_port=int(sys.argv[1]), enable_grpc=False, workers=int(os.environ.get("PEER_WORKERS", "1"))).start([Trees()])

@@ -1,5 +1,6 @@
 """LitServe: an API with setup, decode, predict, encode. `python -m benchmarks.serving.peer_apps.litserve_app PORT`."""
 
+import os
 import sys
 
 import litserve
@@ -21,5 +22,5 @@ class Trees(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    server = litserve.LitServer(Trees(), accelerator="cpu", workers_per_device=1)
+    server = litserve.LitServer(Trees(), accelerator="cpu", workers_per_device=int(os.environ.get("PEER_WORKERS", "1")))
     server.run(port=int(sys.argv[1]), host="127.0.0.1", generate_client_file=False, log_level="warning")

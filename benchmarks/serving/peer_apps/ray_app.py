@@ -1,5 +1,6 @@
 """Ray Serve: one deployment that reads the request's JSON. `python -m benchmarks.serving.peer_apps.ray_app PORT`."""
 
+import os
 import signal
 import sys
 
@@ -8,7 +9,7 @@ from benchmarks.serving.predictor import NAMES, load
 from ray import serve
 
 
-@serve.deployment(num_replicas=1, max_ongoing_requests=64, ray_actor_options={"num_cpus": 1})
+@serve.deployment(num_replicas=int(os.environ.get("PEER_WORKERS", "1")), max_ongoing_requests=64, ray_actor_options={"num_cpus": 1})
 class Trees:
     def __init__(self) -> None:
         self.score = load()
