@@ -16,6 +16,7 @@ class Settings:
 
     max_body_bytes: int = 4 << 20  # of predictions, events and outcomes; what is longer is refused unread
     max_job_bytes: int = 32 << 20
+    max_job_rows: int = 1_000_000
     max_batch_rows: int = 1000  # more is what jobs are for
     max_depth: int = 16  # of JSON whose shape nobody declared
     max_in_flight: int = 256  # requests of one worker at a time
@@ -36,7 +37,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raises UsageError for a limit that lets nothing through."""
-        for name in ("max_body_bytes", "max_job_bytes", "max_batch_rows", "max_depth", "max_in_flight", "max_connections"):
+        for name in ("max_body_bytes", "max_job_bytes", "max_job_rows", "max_batch_rows", "max_depth", "max_in_flight", "max_connections"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1", found=str(getattr(self, name)), where=name)
         for name in ("head_timeout_s", "body_timeout_s", "keep_alive_s", "burst_s", "prove_every_s"):
