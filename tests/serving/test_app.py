@@ -373,6 +373,39 @@ def test_outputs_may_be_chosen_and_tell_who_answered(world):
     assert world.post("/v2/models/flights/infer", {**tensors(), "outputs": [{"name": "q"}]}).status_code == 422
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"outputs": [{"name": "q"}]},
+        {"outputs": [{"name": "p"}, {"name": "p"}]},
+        {"outputs": [{"name": 3}]},
+        {"outputs": [{"name": ["p"]}]},
+        {"outputs": ["p"]},
+        {"outputs": [{"name": "p", "parameters": {"binary_data": True}}]},
+        {"outputs": [{"name": "p", "parameters": {"classification": 3}}]},
+        {"outputs": [{"name": "p", "parameters": 3}]},
+        {"parameters": {"binary_data_output": True}},
+    ],
+)
+def test_outputs_that_cannot_be_told_are_refused_before_anything_is_scored(world, more):
+    assert world.post("/v2/models/flights/infer", {**tensors(), **more}).status_code == 422
+    assert world.contract.n_answered == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "more"),
+    [
+        ("/invocations", {"params": {"temperature": 1}}),
+        ("/invocations", {"parameters": {"temperature": 1}}),
+        ("/v1/models/flights:predict", {"parameters": {"temperature": 1}}),
+        ("/v1/models/flights:predict", {"outputs": ["p"]}),
+    ],
+)
+def test_parameters_that_no_contract_has_are_refused_before_anything_is_scored(world, path, more):
+    assert world.post(path, {"instances": [ROW], **more}).status_code == 422
+    assert world.contract.n_answered == 0
+
+
 def test_one_tensor_of_all_fields_is_read_in_their_order(world):
     numbers = FakeContract(
         fields=tuple(replace(field, name=name, type="number") for field, name in zip(FakeContract().fields[:3], "abc", strict=True))

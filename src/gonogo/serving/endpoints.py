@@ -313,8 +313,10 @@ async def _infer(app: App, call: Call) -> Reply:
         )
         raise Refusal(409, refused)
     rows, request = dialects.read_tensors(desk.decoder, call.body, most_rows=app.settings.max_batch_rows)
+    outputs = desk.served.outputs
+    wanted = dialects.outputs_of(request, outputs)
     answers = await desk.ask(rows, call.who, call.began_ns)
-    body = dialects.write_tensors(request, desk.served.name, position.champion, desk.served.outputs, answers)
+    body = dialects.write_tensors(request, desk.served.name, position.champion, outputs, wanted, answers)
     return json_reply(body, headers=desk.headers(answers))
 
 
