@@ -379,6 +379,7 @@ def test_outputs_may_be_chosen_and_tell_who_answered(world):
         {"outputs": [{"name": "q"}]},
         {"outputs": [{"name": "p"}, {"name": "p"}]},
         {"outputs": [{"name": 3}]},
+        {"outputs": [{"name": "p", "parameter": {}}]},
         {"outputs": [{"name": ["p"]}]},
         {"outputs": ["p"]},
         {"outputs": [{"name": "p", "parameters": {"binary_data": True}}]},
@@ -436,6 +437,8 @@ def test_one_tensor_of_all_fields_is_read_in_their_order(world):
         tensors(hour=tensor("hour", "FP32", 1.5, 2.0)),
         tensors(flight={**tensor("flight", "BYTES", "a", "b"), "parameters": {"binary_data_size": 3}}),
         {"dataframe": 1},
+        {"outptus": [{"name": "by"}], **tensors()},
+        tensors(flight={**tensor("flight", "BYTES", "a", "b"), "dtype": "BYTES"}),
     ],
 )
 def test_tensors_that_cannot_be_read_are_an_error_of_the_protocol(world, changed):

@@ -35,6 +35,7 @@ def read_tensors(decoder: QuestionDecoder, body: bytes, *, most_rows: int) -> tu
     One input per field, of shape [n] or [n, 1]; or a single input of shape [n, number of fields], its columns in the order of the fields.
     """
     request = _object(body)
+    _check_keys(request, ("id", "parameters", "inputs", "outputs"), "body")
     inputs = request.get("inputs")
     if not isinstance(inputs, list) or not inputs or not all(isinstance(each, dict) for each in inputs):
         raise _refused("inputs is a list of tensors", inputs, '[{"name", "shape", "datatype", "data"}, …]', "inputs")
@@ -76,6 +77,7 @@ def outputs_of(request: Mapping[str, Any], outputs: tuple[str, ...]) -> tuple[st
         name = output.get("name") if isinstance(output, dict) else None
         if not isinstance(name, str) or name not in (*outputs, *ABOUT):
             raise _refused("there is no such output", name, ", ".join((*outputs, *ABOUT)), f"outputs[{i}].name")
+        _check_keys(output, ("name", "parameters"), f"outputs[{i}]")
         if name in wanted:
             raise _refused("an output stands twice", name, "each once", f"outputs[{i}].name")
         parameters = output.get("parameters")
@@ -122,6 +124,7 @@ def tensor_error(error: GonogoError) -> Reply:
 def _tensor(tensor: Mapping[str, Any], i: int, most_rows: int, n_fields: int) -> tuple[str, tuple[int, int], list[Any]]:
     """Name, (rows, width), values in row order."""
     where = f"inputs[{i}]"
+    _check_keys(tensor, ("name", "shape", "datatype", "parameters", "data"), where)
     name, shape, datatype, data = (tensor.get(key) for key in ("name", "shape", "datatype", "data"))
     if isinstance(parameters := tensor.get("parameters"), dict) and "binary_data_size" in parameters:
         raise _refused("binary tensors are not spoken here", "binary_data_size", "data as JSON", f"{where}.parameters")
@@ -144,6 +147,11 @@ def _tensor(tensor: Mapping[str, Any], i: int, most_rows: int, n_fields: int) ->
     if len(values) != shape[0] * width:
         raise _refused("data and shape are of different size", f"{len(values)} values", f"{shape[0] * width}", f"{where}.data")
     return name, (shape[0], width), [_of_datatype(value, str(datatype), where) for value in values]
+
+
+def _check_keys(held: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    if odd := held.keys() - set(known):
+        raise _refused("there is no such key", sorted(odd)[:10], ", ".join(known), where)
 
 
 def _flat(data: Any, where: str) -> list[Any]:
