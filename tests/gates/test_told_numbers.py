@@ -82,7 +82,7 @@ def test_arms_that_cannot_be_compared_are_told_without_ends():
 
 
 def test_a_rate_is_called_a_rate_where_no_ratio_can_be_taken():
-    """Nobody's first pair had an error; a later pair of a unit did, so there is an event and still no rate of the champion's to divide by."""
+    """Nobody's first pair had an error; a later pair did: there is an event, and no rate of the champion's to divide by."""
     lines = shadowed(200, rates=(0.0, 0.0))
     again = lines[:2].copy()
     again["status"][again["arm"] == Arm.CHAMPION] = AnswerStatus.ERRED

@@ -114,8 +114,12 @@ class App:
         counters: Counters | None = None,
         counters_folder: Path | None = None,
         log: Callable[[str], Any] | None = None,
+        rate: Rate | None = None,
     ) -> None:
-        """counters_folder: where all workers' counters lie, for `/metrics`. log: takes one line of JSON; by default standard error."""
+        """counters_folder: where all workers' counters lie, for `/metrics`. log: takes one line of JSON; by default standard error.
+
+        rate: shared with other workers; by default that of the settings, for this one alone.
+        """
         from gonogo.serving.endpoints import table
 
         self.service = service
@@ -125,8 +129,8 @@ class App:
         self.counters_folder = counters_folder
         self.in_flight = 0
         self.draining = False
-        self.rate = None
-        if self.settings.rate_per_s is not None:
+        self.rate = rate
+        if rate is None and self.settings.rate_per_s is not None:
             self.rate = Rate(per_s=self.settings.rate_per_s, burst_s=self.settings.burst_s)
         self._contracts: Mapping[str, Any] | None = None
         self._desks: dict[str, Desk] = {}

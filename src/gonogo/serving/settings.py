@@ -12,7 +12,7 @@ PROVE_EVERY_S = 10.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """Limits of one worker. Each has a number, for a limit that is not there is found by somebody."""
+    """Limits of one worker, and a rate of all together. Each has a number, for a limit that is not there is found by somebody."""
 
     max_body_bytes: int = 4 << 20  # of predictions, events and outcomes; what is longer is refused unread
     max_job_bytes: int = 32 << 20
@@ -23,7 +23,7 @@ class Settings:
     max_connections: int = 2048
     max_head_bytes: int = 32 << 10  # request line and headers
     max_headers: int = 100
-    rate_per_s: float | None = None  # rows that one key may ask of one worker in a second; None: any number
+    rate_per_s: float | None = None  # rows that one key may ask of all workers together in a second; None: any number
     burst_s: float = 2.0  # how long a key may save up
     head_timeout_s: float = 10.0  # from the first byte, or from connecting, to the last header
     body_timeout_s: float = 20.0  # from the first header to the last byte
