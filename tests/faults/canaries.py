@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from gonogo.ledger import registry
@@ -62,9 +63,15 @@ def packages(folder: Path) -> tuple[Digest, Digest]:
     return found[training.body["baseline"]], found[training.body["candidate"]]
 
 
+def site_of(folder: Path) -> dict[str, str]:
+    """What makes every Python of a server begin with `folder / "site"`, before everything else that is on its path."""
+    path = os.pathsep.join(filter(None, (str(folder / "site"), os.environ.get("PYTHONPATH"))))
+    return {"PYTHONPATH": path, "GONOGO_FAULT": str(folder)}
+
+
 def environment(folder: Path, kind: str) -> dict[str, str]:
     """What makes a server load the candidate with a fault in it, which `(folder / "fault").touch()` sets off."""
     site = folder / "site"
     site.mkdir(exist_ok=True)
     (site / "sitecustomize.py").write_text(SITE)
-    return {"PYTHONPATH": str(site), "GONOGO_FAULT": str(folder), "GONOGO_FAULT_KIND": kind, "GONOGO_FAULT_PACKAGE": packages(folder)[1]}
+    return {**site_of(folder), "GONOGO_FAULT_KIND": kind, "GONOGO_FAULT_PACKAGE": packages(folder)[1]}

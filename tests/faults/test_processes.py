@@ -229,7 +229,10 @@ def test_a_wall_clock_that_jumps_an_hour_either_way_orders_nothing(world):
     site = world / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text(CLOCK)
-    with serving(world, environment={"PYTHONPATH": str(site), "GONOGO_FAULT": str(world)}) as served, calling(served) as callers:
+    with (
+        serving(world, environment=canaries.site_of(world)) as served,
+        calling(served) as callers,
+    ):
         release(folder=world)
         served.reaches(Phase.SHADOW)
         jump(world, "-1")
@@ -269,7 +272,10 @@ def test_a_disk_that_is_full_costs_no_caller_an_answer_and_moves_nothing_forward
     site = slow / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text(FULL)
-    with serving(slow, environment={"PYTHONPATH": str(site), "GONOGO_FAULT": str(slow)}) as served, calling(served) as callers:
+    with (
+        serving(slow, environment=canaries.site_of(slow)) as served,
+        calling(served) as callers,
+    ):
         now = at_canary(served)
         (slow / "full").touch()
         wait_for(lambda: sum(page.unlogged for page in served.pages()) > 20)

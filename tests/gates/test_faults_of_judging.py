@@ -164,6 +164,17 @@ def test_zeros_stored_for_a_failed_computation_neither_pass_nor_blame(whose: Arm
     few = losses(3_000)
     few["value"][np.flatnonzero(few["arm"] == whose)[:6]] = 0.0
     assert judged(plan(watch("brier")), few).status is Status.ERROR
+    lines["value"][np.flatnonzero(~failed)[:3]] = 0.0  # that the other's is exactly 0 once in a while makes the rest no evidence
+    assert judged(plan(watch("brier")), mixed(answers(3_000), lines, ticks(20, 40))).status is Status.ERROR
+
+
+def test_losses_that_are_often_exactly_0_for_both_are_losses() -> None:
+    """As those of a yes or a no are: one arm is wrong on a fifth, the other on a quarter."""
+    lines = losses(3_000)
+    rng = np.random.default_rng(4)
+    for name, wrong in (("value", 0.2), ("other", 0.25)):
+        lines[name] = rng.uniform(size=3_000) < wrong
+    assert judged(plan(watch("brier")), mixed(answers(3_000), lines, ticks(20, 40))).status is not Status.ERROR
 
 
 def test_answers_without_a_latency_are_not_quick() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,19 +84,42 @@ class FakeContract:
 
 
 @dataclass(slots=True)
+class FakeSpool:
+    """A body in memory."""
+
+    held: bytes = b""
+
+    def write(self, piece: bytes) -> None:
+        """The next piece."""
+        self.held += piece
+
+    def end(self) -> None:
+        """Nothing is to be done."""
+
+    def read(self) -> bytes:
+        """The body."""
+        return self.held
+
+
+@dataclass(slots=True)
 class FakeJobs:
     """Jobs that are done at once; at most three of them."""
 
     folder: Path
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def submit(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Done."""
+    @contextmanager
+    def spool(self, n_bytes: int) -> Iterator[FakeSpool]:
+        """Room for anybody."""
         if len(self.records) >= 3:
             raise TooMuch("the queue is full", found="3", expected="at most 3", where="jobs")
+        yield FakeSpool()
+
+    def submit(self, spool: FakeSpool, *, contract: str, n_rows: int, by: str) -> Mapping[str, Any]:
+        """Done."""
         identity = f"job-{len(self.records)}"
-        (self.folder / f"{identity}.json").write_text(json.dumps(body["rows"]))
-        self.records[identity] = {"id": identity, "status": "done", "by": body["by"]}
+        (self.folder / f"{identity}.json").write_text(json.dumps(json.loads(spool.read())["rows"]))
+        self.records[identity] = {"id": identity, "status": "done", "by": by}
         return self.records[identity]
 
     def get(self, id: str) -> Mapping[str, Any]:  # noqa: A002

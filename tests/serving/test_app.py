@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import httpx
+import msgspec
 import pytest
 
 from gonogo.serving.app import App
+from gonogo.serving.jobs import Jobs
 from gonogo.serving.service import Request, Response, Route
 from gonogo.serving.settings import Settings
 from gonogo.types.errors import LedgerBusy, NotConfirmed, ReleaseRefused, UsageError
 from gonogo.types.traffic import AnswerStatus
 from tests.serving.live import serve
-from tests.serving.surface import CHALLENGER, CHAMPION, FakeContract, FakeJobs, FakeService
+from tests.serving.surface import CHALLENGER, CHAMPION, FakeContract, FakeJobs, FakeService, FakeSpool
 
 TYPES = {str: "BYTES", int: "INT64", bool: "BOOL"}
 ROW = {"flight": "UA1", "distance": 500, "hour": 7, "is_weekend": True, "decided_at": "2026-03-01T09:30:00Z"}
@@ -371,6 +373,40 @@ def test_outputs_may_be_chosen_and_tell_who_answered(world):
     assert world.post("/v2/models/flights/infer", {**tensors(), "outputs": [{"name": "q"}]}).status_code == 422
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"outputs": [{"name": "q"}]},
+        {"outputs": [{"name": "p"}, {"name": "p"}]},
+        {"outputs": [{"name": 3}]},
+        {"outputs": [{"name": "p", "parameter": {}}]},
+        {"outputs": [{"name": ["p"]}]},
+        {"outputs": ["p"]},
+        {"outputs": [{"name": "p", "parameters": {"binary_data": True}}]},
+        {"outputs": [{"name": "p", "parameters": {"classification": 3}}]},
+        {"outputs": [{"name": "p", "parameters": 3}]},
+        {"parameters": {"binary_data_output": True}},
+    ],
+)
+def test_outputs_that_cannot_be_told_are_refused_before_anything_is_scored(world, more):
+    assert world.post("/v2/models/flights/infer", {**tensors(), **more}).status_code == 422
+    assert world.contract.n_answered == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "more"),
+    [
+        ("/invocations", {"params": {"temperature": 1}}),
+        ("/invocations", {"parameters": {"temperature": 1}}),
+        ("/v1/models/flights:predict", {"parameters": {"temperature": 1}}),
+        ("/v1/models/flights:predict", {"outputs": ["p"]}),
+    ],
+)
+def test_parameters_that_no_contract_has_are_refused_before_anything_is_scored(world, path, more):
+    assert world.post(path, {"instances": [ROW], **more}).status_code == 422
+    assert world.contract.n_answered == 0
+
+
 def test_one_tensor_of_all_fields_is_read_in_their_order(world):
     numbers = FakeContract(
         fields=tuple(replace(field, name=name, type="number") for field, name in zip(FakeContract().fields[:3], "abc", strict=True))
@@ -401,6 +437,8 @@ def test_one_tensor_of_all_fields_is_read_in_their_order(world):
         tensors(hour=tensor("hour", "FP32", 1.5, 2.0)),
         tensors(flight={**tensor("flight", "BYTES", "a", "b"), "parameters": {"binary_data_size": 3}}),
         {"dataframe": 1},
+        {"outptus": [{"name": "by"}], **tensors()},
+        tensors(flight={**tensor("flight", "BYTES", "a", "b"), "dtype": "BYTES"}),
     ],
 )
 def test_tensors_that_cannot_be_read_are_an_error_of_the_protocol(world, changed):
@@ -497,3 +535,86 @@ def test_vertex_ai_names_two_paths_of_its_own():
 def test_a_limit_that_lets_nothing_through_is_refused():
     with pytest.raises(UsageError):
         Settings(max_batch_rows=0)
+
+
+def test_a_job_of_many_megabytes_is_kept_nowhere_but_on_disk_while_it_comes(tmp_path):
+    """Its body is never whole in memory before it is read, one at a time."""
+    spooled: list[int] = []
+    jobs = FakeJobs(tmp_path)
+    app = App(FakeService(jobs=jobs), settings=Settings(max_job_bytes=4 << 20, max_job_rows=100))
+    pieces = [b'{"contract":"flights","rows":[' + b" " * 1000] + [b" " * (64 << 10)] * 40 + [msgspec.json.encode(ROW) + b"]}"]
+
+    async def once() -> httpx.Response:
+        async def body():
+            for piece in pieces:
+                yield piece
+
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+            return await client.post("/v1/jobs", content=body(), headers={"content-type": "application/json"})
+
+    write = FakeSpool.write
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FakeSpool, "write", lambda self, piece: (spooled.append(len(piece)), write(self, piece)))
+        told = asyncio.run(once())
+    assert told.status_code == 202
+    assert sum(spooled) == sum(map(len, pieces))
+    assert max(spooled) < 512 << 10
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_job_that_is_too_long_is_413_whether_it_says_its_length_or_not(tmp_path, declared):
+    app = App(FakeService(jobs=FakeJobs(tmp_path)), settings=Settings(max_job_bytes=100_000))
+
+    async def once() -> httpx.Response:
+        async def body():
+            for _ in range(3):
+                yield b" " * 50_000
+
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+            content = b" " * 150_000 if declared else body()
+            return await client.post("/v1/jobs", content=content, headers={"content-type": "application/json"})
+
+    told = asyncio.run(once())
+    assert (told.status_code, told.json()["where"]) == (413, "body")
+
+
+def test_a_job_of_too_many_rows_is_refused_before_they_are_read(tmp_path):
+    app = App(FakeService(jobs=FakeJobs(tmp_path)), settings=Settings(max_job_rows=10))
+
+    async def once() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+            return await client.post("/v1/jobs", json={"contract": "flights", "rows": [{}] * 20})
+
+    told = asyncio.run(once())
+    assert (told.status_code, told.json()["where"]) == (413, "rows")
+
+
+def test_no_room_for_a_jobs_body_is_429_with_a_time_to_come_back(tmp_path):
+    """Bodies on their way count: whoever comes next is refused before a byte of theirs is kept."""
+    folder = tmp_path / "jobs"
+    jobs = Jobs(folder, lambda: None, most_bytes=150_000)
+    app = App(FakeService(jobs=jobs), settings=Settings(max_job_bytes=100_000))
+
+    async def once(content) -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+            return await client.post("/v1/jobs", content=content, headers={"content-type": "application/json"})
+
+    async def both() -> tuple[httpx.Response, httpx.Response]:
+        let_go = asyncio.Event()
+
+        async def slow():
+            yield b'{"contract":"flights","rows":['
+            await let_go.wait()
+            yield msgspec.json.encode(ROW) + b"]}"
+
+        first = asyncio.create_task(once(slow()))
+        while not list(folder.glob(".incoming-*")):
+            await asyncio.sleep(0.005)
+        refused = await once(b" " * 80_000)
+        let_go.set()
+        return refused, await first
+
+    refused, taken = asyncio.run(both())
+    assert (refused.status_code, refused.json()["where"], refused.headers["retry-after"]) == (429, "jobs", "1")
+    assert taken.status_code == 202
+    assert not list(folder.glob(".incoming-*"))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gonogo.serving.app import App
-from gonogo.serving.limits import Rate, TooOften
+from gonogo.serving.limits import Buckets, Rate, TooOften
 from gonogo.serving.metrics import ENDPOINTS, Counters, exposition
 from gonogo.serving.service import Sample
 from gonogo.types.traffic import AnswerStatus, Arm
@@ -149,3 +151,59 @@ def test_who_did_not_ask_for_a_year_saved_no_more_than_the_burst():
         rate.take("a", 1, 10**16)
     with pytest.raises(TooOften):
         rate.take("a", 1, 10**16)
+
+
+def asked(rates: list[Rate], n: int, *, every_ns: int) -> int:
+    """How many rows get through where the workers are asked in turn."""
+    through = 0
+    for i in range(n):
+        try:
+            rates[i % len(rates)].take("key:ann", 1, 10**12 + i * every_ns)
+        except TooOften:
+            continue
+        through += 1
+    return through
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 3, 8])
+def test_all_workers_together_let_through_what_one_would(n_workers):
+    buckets = Buckets(n_workers)
+    rates = [Rate(per_s=100, burst_s=2, buckets=buckets, worker=w) for w in range(1, n_workers + 1)]
+    assert asked(rates, 10_000, every_ns=1_000_000) == 200 + 999  # ten seconds at ten times the rate: the burst, and what flows in
+
+
+def test_a_burst_that_one_worker_gave_away_is_not_there_for_another_after_a_pause():
+    buckets = Buckets(2)
+    one, other = (Rate(per_s=10, burst_s=1, buckets=buckets, worker=w) for w in (1, 2))
+    one.take("a", 1, 0)
+    other.take("a", 1, 100 * 10**9)
+    one.take("a", 9, 200 * 10**9)
+    other.take("a", 1, 200 * 10**9)
+    with pytest.raises(TooOften):
+        other.take("a", 1, 200 * 10**9)
+
+
+def test_callers_do_not_pay_for_one_another():
+    rate = Rate(per_s=10, burst_s=1)
+    for i in range(2_000):
+        with contextlib.suppress(TooOften):
+            rate.take(f"token:{i}", 1_000, 0)
+    with pytest.raises(TooOften):
+        rate.take("token:0", 1, 0)
+    free = 0
+    for i in range(2_000):
+        with contextlib.suppress(TooOften):
+            rate.take(f"token:new {i}", 1, 0)
+            free += 1
+    assert free >= 1_990  # beside two thousand that are in debt, one in four thousand shares both places
+
+
+def test_the_buckets_are_those_of_the_processes_that_inherit_them():
+    buckets = Buckets(2)
+    pid = os.fork()
+    if not pid:
+        Rate(per_s=10, burst_s=1, buckets=buckets, worker=2).take("key:ann", 10, 10**12)
+        os._exit(0)
+    os.waitpid(pid, 0)
+    with pytest.raises(TooOften):
+        Rate(per_s=10, burst_s=1, buckets=buckets, worker=1).take("key:ann", 1, 10**12)

@@ -402,3 +402,13 @@ def test_the_same_frames_and_moment_give_the_same_report(tmp_path):
         told(join, [P(key=k, at=k) for k in range(1, 20)] + [O(key=k, at=30, known=k, y=k % 2) for k in range(1, 40, 3)], 50)
         reports.add(join.report(50))
     assert len(reports) == 1
+
+
+def test_a_row_that_was_written_by_a_clock_that_had_been_set_back_is_no_negative_before_its_window(tmp_path):
+    """The reader's clock goes on; the writer's says an hour less."""
+    hour = 3_600_000_000
+    join = OutcomeJoin(tmp_path / "j", window_us=hour, absent="negative", settle_us=SETTLE)
+    now = 100 * hour
+    assert len(join.take(batch([P(key=1, at=now - hour)]), now)) == 0
+    assert len(join.take(batch([]), now + hour - 1)) == 0
+    assert join.take(batch([]), now + hour).rows["absent"].tolist() == [True]

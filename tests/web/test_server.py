@@ -13,6 +13,7 @@ from gonogo.serving.places import Places
 from gonogo.types.errors import ControllerBusy, UsageError
 from gonogo.web.server import serve
 from gonogo.workflow.keys import add_key
+from tests.faults import canaries
 from tests.web.served import NAME, calling, question, serving, wait_for
 
 
@@ -138,3 +139,14 @@ def test_told_to_stop_it_answers_what_is_under_way_and_ends(world):
         callers.end()
         assert {key[0] for key in callers.answers} <= {0, 200}
     assert wait_for(lambda: not served.pages() or None) is not None
+
+
+def test_a_rate_is_of_all_workers_together(world):
+    site = world / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        "from gonogo.serving.settings import Settings\nSettings.__init__.__kwdefaults__.update(rate_per_s=0.001, burst_s=20_000.0)\n"
+    )
+    with serving(world, environment=canaries.site_of(world)) as served:
+        told = [served.ask()[0] for _ in range(60)]  # each by a connection of its own, so both workers are asked
+    assert (told.count(200), told.count(429)) == (20, 40)

@@ -16,6 +16,7 @@ from gonogo.ledger.registry import last
 from gonogo.serving.jobs import Jobs, is_at_work
 from gonogo.workflow.jobs import open_jobs, run_jobs
 from gonogo.workflow.workspace import open_workspace
+from tests.serving.test_jobs import submit
 from tests.workflow import worlds
 
 ROWS = worlds.tables().parcels.slice(2_500, 12).drop_columns(["day", "arrived_at", "hours_late"])
@@ -37,13 +38,13 @@ def lines(jobs: Jobs, identity: str) -> list[dict[str, Any]]:
 def test_a_job_has_the_answers_of_the_model_that_answers_requests(folder, tmp_path):
     """Nothing was released here: the baseline does, not the candidate that is only allowed to be."""
     jobs = Jobs(folder / ".gonogo/serving/jobs", lambda: None)
-    record = jobs.submit({"contract": "parcels", "rows": asked(), "by": "local"})
+    record = submit(jobs, {"contract": "parcels", "rows": asked(), "by": "local"})
     assert run_jobs(folder) == 1
     pq.write_table(ROWS, tmp_path / "rows.parquet")
     baseline = last(open_workspace(folder).ledger.entries("training"), "training").body["baseline"]
     gonogo.predict(folder, tmp_path / "rows.parquet", tmp_path / "out.parquet", candidate=baseline)
     assert lines(jobs, record["id"]) == pq.read_table(tmp_path / "out.parquet").to_pylist()
-    assert sorted(path.name for path in jobs.result(record["id"]).parent.iterdir()) == ["record.json", "result.jsonl", "rows.json"]
+    assert sorted(path.name for path in jobs.result(record["id"]).parent.iterdir()) == ["record.json", "result.jsonl"]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def test_a_job_has_the_answers_of_the_model_that_answers_requests(folder, tmp_pa
 )
 def test_rows_that_are_refused_fail_the_job_with_the_place(folder, change, where):
     jobs = Jobs(folder / ".gonogo/serving/jobs", lambda: None)
-    record = jobs.submit({"contract": "parcels", "rows": [{**asked()[0], **change}], "by": "local"})
+    record = submit(jobs, {"contract": "parcels", "rows": [{**asked()[0], **change}], "by": "local"})
     run_jobs(folder)
     failed = jobs.get(record["id"])
     assert failed["status"] == "failed"
@@ -61,14 +62,14 @@ def test_rows_that_are_refused_fail_the_job_with_the_place(folder, change, where
 
 def test_a_job_of_another_contract_fails(folder):
     jobs = Jobs(folder / ".gonogo/serving/jobs", lambda: None)
-    record = jobs.submit({"contract": "letters", "rows": asked(), "by": "local"})
+    record = submit(jobs, {"contract": "letters", "rows": asked(), "by": "local"})
     run_jobs(folder)
     assert jobs.get(record["id"])["error"]["code"] == "GNG-H005"
 
 
 def test_a_submitted_job_is_taken_up_by_a_process_that_ends_by_itself(folder):
     jobs = open_jobs(folder)
-    record = jobs.submit({"contract": "parcels", "rows": asked(), "by": "local"})
+    record = submit(jobs, {"contract": "parcels", "rows": asked(), "by": "local"})
     until = time.monotonic() + 60
     while jobs.get(record["id"])["status"] in ("queued", "running") and time.monotonic() < until:
         time.sleep(0.02)

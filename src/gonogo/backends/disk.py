@@ -64,11 +64,15 @@ class Incoming:
 
     def keep_as(self, name: str, *, mode: int = 0o644) -> None:
         """Make it durable under that name in the same folder, in place of what was there."""
+        self.keep_at(self._path.with_name(name), mode=mode)
+
+    def keep_at(self, path: Path, *, mode: int = 0o644) -> None:
+        """Make it durable there, on the same disk, in place of what was there."""
         self.file.flush()
         os.fchmod(self.file.fileno(), mode)
         os.fsync(self.file.fileno())
-        self._path.replace(self._path.with_name(name))
-        sync_folder(self._path.parent)
+        self._path.replace(path)
+        sync_folder(path.parent)
 
 
 @contextmanager

@@ -122,6 +122,8 @@ TALLY = np.dtype(
         ("total", "<f8"),  # of differences of losses, as shares of their range
         ("square", "<f8"),
         ("cut", "<i8"),
+        ("certified_at", "<i8"),  # how many lines of the stage had been taken when it was; 0: it is not
+        ("failed_at", "<i8"),
     ]
 )
 
@@ -725,6 +727,10 @@ def _settle(w, r, s):  # type: ignore[no-untyped-def]
     s.t[w].highest = max(s.t[w].highest, s.t[w].harm)
     if s.t[w].highest >= r.w[w].harm_at and _is_beyond_the_rate(w, r, s):
         s.t[w].failed = 1
+    if s.t[w].certified == 1 and s.t[w].certified_at == 0:
+        s.t[w].certified_at = s.n[TAKEN]
+    if s.t[w].failed == 1 and s.t[w].failed_at == 0:
+        s.t[w].failed_at = s.n[TAKEN]
 
 
 @_inner

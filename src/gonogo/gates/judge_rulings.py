@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gonogo.gates.plan import DISTRIBUTION, LATENCY, LOSS, certificate, harm_is_judged, label, shadow_suffices, spent
 from gonogo.gates.rollout import HOLD, PAUSE
@@ -28,7 +28,8 @@ MOST_LOST = 0.001  # share of rows that may be missing from the log
 MOST_UNMEASURED = 0.1  # share of rows whose losses may not be comparable
 MOST_UNTIMED = 0.01  # share of the challenger's answers that may have no latency
 FEW = 5  # below so many, a share says nothing
-FLAT = 20  # rows after which a loss that is exactly 0 for one arm only is taken for a failed computation
+FLAT = 20  # rows after which a loss that is exactly 0 for one arm and as good as never for the other is taken for a failed computation
+MANY_TO_ONE = 50  # zeros of the one for each of the other: that a good loss is exactly 0 once in a while hides no failure
 STALE_NS = 60_000_000_000  # least silence of the challenger that makes evidence stale
 DOUBT = 0.5  # so far on the way to shown harm (of the log of the evidence) the certificate of an earlier stage no longer passes this one
 _LN10 = math.log(10.0)
@@ -86,7 +87,9 @@ def _ruling(judge: Judge, w: int) -> WatchRuling:
     watch, state = judge.watches[w], judge.state
     n_champion, n_challenger = int(state.counts[w, 0, 0]), int(state.counts[w, 0, 1])
     status, why = _status(judge, w)
-    value, low, high = _figure(judge, w)
+    figure = _figure(judge, w)
+    if not _says_the_same(judge, w, status, figure):
+        figure = figure._replace(low=None, high=None)
     has_harm = harm_is_judged(watch, judge.plan.stages[judge.step].phase)
     return WatchRuling(
         watch=label(watch),
@@ -96,12 +99,12 @@ def _ruling(judge: Judge, w: int) -> WatchRuling:
         action=watch.action,
         log10_e_harm=_log10(float(state.t["harm"][w])) if has_harm and n_champion + n_challenger else None,
         log10_e_safe=_log10(float(state.t["safe"][w])) if n_champion + n_challenger else None,
-        value=value,
-        low=low,
-        high=high,
+        value=figure.value,
+        low=figure.low,
+        high=figure.high,
         n_champion=n_champion,
         n_challenger=n_challenger,
-        sentence=f"{_capital(label(watch))}: {_seen(judge, w, value, low, high)}{why}.",
+        sentence=f"{_capital(label(watch))}: {_seen(judge, w, figure)}{why}.",
     )
 
 
@@ -111,9 +114,11 @@ def _status(judge: Judge, w: int) -> tuple[Status, str]:
     if torn := _torn(judge, w):
         return Status.ERROR, torn
     if state.t["failed"][w]:
-        return Status.FAIL, "harm is shown"
+        enough = number(float(judge.rules.w["harm_at"][w]) / _LN10)
+        at = int(state.t["failed_at"][w])
+        return Status.FAIL, f"harm is shown: by line {at:,} of the stage the evidence of it had reached 10^{enough}, which is enough"
     if state.t["certified"][w]:
-        return Status.PASS, "harm above the margin is refuted"
+        return Status.PASS, f"harm above the margin is refuted, by line {int(state.t['certified_at'][w]):,} of the stage"
     earlier = _earlier(judge, watch)
     if earlier and state.t["harm"][w] >= DOUBT * judge.rules.w["harm_at"][w]:
         return Status.INCONCLUSIVE, "an earlier stage refuted harm above the margin, and this one speaks for harm without showing it"
@@ -141,9 +146,11 @@ def _torn(judge: Judge, w: int) -> str:
         rows, unmeasured, champion_zeros, challenger_zeros = (int(count) for count in state.measured[watch.loss])
         if unmeasured >= FEW and unmeasured > MOST_UNMEASURED * rows:
             return f"the losses of {unmeasured:,} of {rows:,} rows could not be compared"
-        if rows - unmeasured >= FLAT and min(champion_zeros, challenger_zeros) == 0 and max(champion_zeros, challenger_zeros) >= FEW:
-            whose, zeros = ("challenger", challenger_zeros) if challenger_zeros else ("champion", champion_zeros)
-            return f"the {whose}'s loss is exactly 0 on {zeros:,} rows and the other's on none, as if it had not been computed"
+        fewer, more = sorted((champion_zeros, challenger_zeros))
+        if rows - unmeasured >= FLAT and more >= FEW and more > MANY_TO_ONE * fewer:
+            whose = "challenger" if challenger_zeros > champion_zeros else "champion"
+            others = f"{fewer:,}" if fewer else "none"
+            return f"the {whose}'s loss is exactly 0 on {more:,} rows and the other's on {others}, as if it had not been computed"
     if watch.kind == DISTRIBUTION and int(state.n[kernel.BINS_N]) == 1:
         return "the champion answers everybody alike, so there is no distribution to compare with"
     untimed, answers = int(state.n[kernel.UNTIMED]), int(state.n[kernel.CHALLENGED])
@@ -152,19 +159,28 @@ def _torn(judge: Judge, w: int) -> str:
     return ""
 
 
-def _figure(judge: Judge, w: int) -> tuple[float | None, float | None, float | None]:
-    """The figure as it stands and its anytime-valid ends: a difference, a ratio, or a rate."""
+class _Figure(NamedTuple):
+    """What was measured: a difference of losses, a ratio of rates, or the challenger's rate."""
+
+    value: float | None = None
+    low: float | None = None  # its anytime-valid ends
+    high: float | None = None
+    is_ratio: bool = False
+
+
+def _figure(judge: Judge, w: int) -> _Figure:
+    """The figure as it stands."""
     watch, state = judge.watches[w], judge.state
     trials, hits = state.counts[w, 0], state.counts[w, 1]
     if not trials[1]:
-        return None, None, None
+        return _Figure()
     alpha = watch.alpha_certificate
     if watch.kind == LOSS:
         reach = (watch.high or 0.0) - (watch.low or 0.0)
         mean, low, high = mean_interval(int(trials[0]), float(state.t["total"][w]), float(state.t["square"][w]), -reach, reach, alpha=alpha)
-        return _rounded(mean), _rounded(low), _rounded(high)
+        return _Figure(_rounded(mean), _rounded(low), _rounded(high))
     if watch.kind == DISTRIBUTION:
-        return _widest_ratio(judge, w), None, None
+        return _Figure(_widest_ratio(judge, w), is_ratio=True)
     if (
         watch.ratio_at_most is not None
         and judge.rules.c["mode"][0] == judge._kernel.SIDE_BY_SIDE
@@ -173,17 +189,44 @@ def _figure(judge: Judge, w: int) -> tuple[float | None, float | None, float | N
     ):
         return _ratio(int(state.counts[w, 2, 1]), int(state.counts[w, 2, 0]), float(judge.rules.c["share"][0]), alpha)
     if watch.ratio_at_most is not None and hits[0] and trials[0]:
-        return _rounded(float(hits[1] / trials[1]) / float(hits[0] / trials[0])), None, None
+        return _Figure(_rounded(float(hits[1] / trials[1]) / float(hits[0] / trials[0])), is_ratio=True)
     low, high = beta_mixture.chances_left(int(hits[1]), int(trials[1]), alpha)
-    return _rounded(float(hits[1] / trials[1])), _rounded(low), _rounded(high)
+    return _Figure(_rounded(float(hits[1] / trials[1])), _rounded(low), _rounded(high))
 
 
-def _ratio(challenger: int, champion: int, share: float, alpha: float) -> tuple[float | None, float | None, float | None]:
+def _ratio(challenger: int, champion: int, share: float, alpha: float) -> _Figure:
     """The ratio of rates at which first events fall on the arms as they do."""
     low, high = beta_mixture.chances_left(challenger, challenger + champion, alpha)
     odds = share / (1 - share)
     ends = [chance / (1 - chance) / odds if chance < 1 else None for chance in (low, high)]
-    return _rounded(challenger / champion / odds), _rounded(ends[0]), _rounded(ends[1])
+    return _Figure(_rounded(challenger / champion / odds), _rounded(ends[0]), _rounded(ends[1]), is_ratio=True)
+
+
+def _says_the_same(judge: Judge, w: int, status: Status, figure: _Figure) -> bool:
+    """Do the ends say what the ruling says?
+
+    What decides is a wager against one stated value, and it stands from the line on at which it was won. The ends are of another
+    method, and of all lines up to now: where they say something else of that value, only one of the two may be told, the one that decides.
+    """
+    low, high = figure.low, figure.high
+    if low is None and high is None:
+        return True
+    if status in (Status.ERROR, Status.MISSING):
+        return False  # ends would say that there is something to go by
+    watch, own = judge.watches[w], bool(judge.state.t["certified"][w])
+    if watch.kind == LOSS:
+        none, margin = 0.0, watch.at_most or 0.0
+    elif figure.is_ratio:
+        none, margin = 1.0, max(watch.ratio_at_most or 1.0, 1.0)
+    else:  # a rate alone says of no harm nothing
+        limit = float(judge.rules.w["rate"][w])
+        return status is not Status.PASS or not own or math.isnan(limit) or (high is not None and high <= limit)
+    harm, safe = low is not None and low > none, high is not None and high <= margin
+    if status is Status.FAIL:
+        return harm
+    if status is Status.PASS:
+        return safe if own else not harm
+    return not harm and not safe
 
 
 def _widest_ratio(judge: Judge, w: int) -> float | None:
@@ -197,9 +240,10 @@ def _widest_ratio(judge: Judge, w: int) -> float | None:
     return _rounded(max(ratios)) if ratios else None
 
 
-def _seen(judge: Judge, w: int, value: float | None, low: float | None, high: float | None) -> str:
+def _seen(judge: Judge, w: int, figure: _Figure) -> str:
     """The numbers of a sentence."""
     watch, state = judge.watches[w], judge.state
+    value, low, high = figure.value, figure.low, figure.high
     if value is None:
         return ""
     ends = f" [{number(low)}, {'∞' if high is None else number(high)}]" if low is not None else ""
@@ -211,8 +255,7 @@ def _seen(judge: Judge, w: int, value: float | None, low: float | None, high: fl
     what = "slow answers" if watch.kind == LATENCY else words(watch.metric)
     (champion, challenger), (champion_hits, challenger_hits) = state.counts[w, 0].tolist(), state.counts[w, 1].tolist()
     counted = f"{challenger_hits:,} of {challenger:,} units against {champion_hits:,} of {champion:,}"
-    is_ratio = watch.ratio_at_most is not None and (low is None or state.counts[w, 2, 0] > 0)
-    return f"{what} at {number(value)}{' times the rate' if is_ratio else ' of units'}{ends}, {counted}; "
+    return f"{what} at {number(value)}{' times the rate' if figure.is_ratio else ' of units'}{ends}, {counted}; "
 
 
 # ── checks that blame nobody ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic_ns
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 from urllib.parse import parse_qsl
 
 from gonogo.serving.access import Access, Caller
@@ -41,6 +41,15 @@ _MOST_LINES_S = 100
 _CLOSE = (b"connection", b"close")
 
 
+class Incoming(Protocol):
+    """A body that is still on its way."""
+
+    most_bytes: int  # how long it may be: what it says itself, if it does
+
+    async def read_to(self, write: Callable[[bytes], object]) -> None:
+        """Give all of it to `write`, piece by piece and in a thread. Raises a Refusal for what is too long or comes too slowly."""
+
+
 @dataclass(slots=True)
 class Call:
     """One request as an endpoint sees it."""
@@ -52,6 +61,7 @@ class Call:
     body: bytes
     who: str
     began_ns: int
+    incoming: Incoming | None = None  # of an endpoint that reads its body itself; None where it came whole, as `body`
 
     @property
     def query(self) -> dict[str, str]:
@@ -78,6 +88,7 @@ class Endpoint:
     scope: str  # "" for anybody, access.ANY for whoever is known, or a scope of keys.SCOPES
     run: Callable[[Call], Answered | Awaitable[Answered]]
     most_bytes: int = 0  # of the body; 0: it has none
+    in_pieces: bool = False  # the endpoint reads a long body itself
     tell: Callable[[GonogoError], Reply] = error_reply  # how this protocol writes an error
 
 
@@ -103,8 +114,12 @@ class App:
         counters: Counters | None = None,
         counters_folder: Path | None = None,
         log: Callable[[str], Any] | None = None,
+        rate: Rate | None = None,
     ) -> None:
-        """counters_folder: where all workers' counters lie, for `/metrics`. log: takes one line of JSON; by default standard error."""
+        """counters_folder: where all workers' counters lie, for `/metrics`. log: takes one line of JSON; by default standard error.
+
+        rate: shared with other workers; by default that of the settings, for this one alone.
+        """
         from gonogo.serving.endpoints import table
 
         self.service = service
@@ -114,8 +129,8 @@ class App:
         self.counters_folder = counters_folder
         self.in_flight = 0
         self.draining = False
-        self.rate = None
-        if self.settings.rate_per_s is not None:
+        self.rate = rate
+        if rate is None and self.settings.rate_per_s is not None:
             self.rate = Rate(per_s=self.settings.rate_per_s, burst_s=self.settings.burst_s)
         self._contracts: Mapping[str, Any] | None = None
         self._desks: dict[str, Desk] = {}
@@ -129,6 +144,7 @@ class App:
         self._lanes: dict[bytes, Match] = {}
         self._lines_second = 0
         self._lines = 0
+        self.reads_job = asyncio.Lock()  # a job's rows take many times the memory of their text: one at a time
 
     def desk(self, name: str) -> Desk:
         """Where the contract of that name is asked. Raises NothingThere."""
@@ -271,10 +287,14 @@ class App:
                     caller = self.access.known(headers, began_ns) or await self.access.check(headers)
                     who = caller.who
                     self._admit(caller, endpoint)
+                pieces = None
                 if endpoint.most_bytes:
-                    self._check_body(headers, endpoint)
-                    body = await self._in_time(_read(incoming, endpoint.most_bytes))
-                made = endpoint.run(Call(method, path, match.parts, query_string, body, who, began_ns))
+                    length = self._check_body(headers, endpoint)
+                    if endpoint.in_pieces:
+                        pieces = _Pieces(self, incoming, length or endpoint.most_bytes)
+                    else:
+                        body = await self._in_time(_read(incoming, endpoint.most_bytes))
+                made = endpoint.run(Call(method, path, match.parts, query_string, body, who, began_ns, pieces))
                 reply = made if isinstance(made, Reply | FileReply) else await made
         except _Gone:
             return None
@@ -330,8 +350,8 @@ class App:
         error = NothingThere(f"this path does not take {method[:20]}", found=method[:20], expected=match.allow.decode(), where="method")
         raise Refusal(405, error, headers=[(b"allow", match.allow)])
 
-    def _check_body(self, headers: Mapping[bytes, bytes], endpoint: Endpoint) -> None:
-        """Whether the body may be read at all. Raises a Refusal for what is no JSON or too long."""
+    def _check_body(self, headers: Mapping[bytes, bytes], endpoint: Endpoint) -> int:
+        """How long the body says it is, 0 where it does not. Raises a Refusal for what is no JSON or too long."""
         content_type = headers.get(b"content-type", b"")
         # A page of another origin can make a browser send text or a form without asking, but not JSON.
         if content_type not in _JSON_TYPES and not _is_json(content_type):
@@ -343,8 +363,10 @@ class App:
             )
             raise Refusal(415, error)
         length = headers.get(b"content-length", b"")
-        if length.isdigit() and int(length) > endpoint.most_bytes:
+        n_bytes = int(length) if length.isdigit() else 0
+        if n_bytes > endpoint.most_bytes:
             raise _too_long(endpoint.most_bytes)
+        return n_bytes
 
     async def _in_time(self, reading: Coroutine[Any, Any, T]) -> T:
         """What is read of a body. Raises a Refusal where it comes too slowly, and _Gone."""
@@ -473,6 +495,18 @@ class _Incoming:
         return piece
 
 
+class _Pieces:
+    """The body of an endpoint that reads it itself."""
+
+    __slots__ = ("_app", "_body", "most_bytes")
+
+    def __init__(self, app: App, body: _Incoming, most_bytes: int) -> None:
+        self._app, self._body, self.most_bytes = app, body, most_bytes
+
+    async def read_to(self, write: Callable[[bytes], object]) -> None:
+        await self._app._in_time(_pass_on(self._body, self.most_bytes, write))
+
+
 def pattern_of(path: str) -> re.Pattern[str]:
     """The expression that a path with {names} is.
 
@@ -510,6 +544,22 @@ async def _read(incoming: _Incoming, most_bytes: int) -> bytes:
         pieces.append(await incoming.piece())
         size += len(pieces[-1])
     raise _too_long(most_bytes)
+
+
+async def _pass_on(incoming: _Incoming, most_bytes: int, write: Callable[[bytes], object]) -> None:
+    """The whole body, in pieces that are worth a thread: a slow disk stops nobody. Raises a Refusal for what is too long, and _Gone."""
+    size, held = 0, bytearray()
+    while True:
+        piece = await incoming.piece()
+        size += len(piece)
+        if size > most_bytes:
+            raise _too_long(most_bytes)
+        held += piece
+        if held and (not incoming.more or len(held) >= _CHUNK):
+            await asyncio.to_thread(write, bytes(held))
+            held.clear()
+        if not incoming.more:
+            return
 
 
 async def _forget(incoming: _Incoming, most_bytes: int) -> bool:

@@ -35,6 +35,7 @@ def read_tensors(decoder: QuestionDecoder, body: bytes, *, most_rows: int) -> tu
     One input per field, of shape [n] or [n, 1]; or a single input of shape [n, number of fields], its columns in the order of the fields.
     """
     request = _object(body)
+    _check_keys(request, ("id", "parameters", "inputs", "outputs"), "body")
     inputs = request.get("inputs")
     if not isinstance(inputs, list) or not inputs or not all(isinstance(each, dict) for each in inputs):
         raise _refused("inputs is a list of tensors", inputs, '[{"name", "shape", "datatype", "data"}, …]', "inputs")
@@ -65,21 +66,38 @@ def read_tensors(decoder: QuestionDecoder, body: bytes, *, most_rows: int) -> tu
     return each(decoder.positional, list(zip(*columns, strict=True)), "row"), request
 
 
+def outputs_of(request: Mapping[str, Any], outputs: tuple[str, ...]) -> tuple[str, ...]:
+    """Which outputs an inference request asks for: the contract's where it names none. Before anything is scored or logged.
+
+    Raises RequestRefused for one that is not there, stands twice, or is asked for in a form that is not spoken.
+    """
+    asked = request.get("outputs") or []
+    wanted: list[str] = []
+    for i, output in enumerate(asked):
+        name = output.get("name") if isinstance(output, dict) else None
+        if not isinstance(name, str) or name not in (*outputs, *ABOUT):
+            raise _refused("there is no such output", name, ", ".join((*outputs, *ABOUT)), f"outputs[{i}].name")
+        _check_keys(output, ("name", "parameters"), f"outputs[{i}]")
+        if name in wanted:
+            raise _refused("an output stands twice", name, "each once", f"outputs[{i}].name")
+        parameters = output.get("parameters")
+        if parameters is not None and (not isinstance(parameters, dict) or parameters.get("binary_data") or "classification" in parameters):
+            raise _refused("outputs are told as JSON", parameters, "no binary_data, no classification", f"outputs[{i}].parameters")
+        wanted.append(name)
+    if (request.get("parameters") or {}).get("binary_data_output"):
+        raise _refused("outputs are told as JSON", "binary_data_output", "no binary_data_output", "parameters")
+    return tuple(wanted) or outputs
+
+
 def write_tensors(
-    request: Mapping[str, Any], name: str, version: str, outputs: tuple[str, ...], answers: Sequence[Answer]
+    request: Mapping[str, Any], name: str, version: str, outputs: tuple[str, ...], wanted: tuple[str, ...], answers: Sequence[Answer]
 ) -> dict[str, Any]:
-    """The inference response: the contract's outputs, or those that were asked for. Raises RequestRefused where one is not there."""
+    """The inference response. wanted: as `outputs_of` said."""
     columns = dict(zip(outputs, zip(*(answer.values for answer in answers), strict=True), strict=False))
-    wanted = [each.get("name") if isinstance(each, dict) else None for each in request.get("outputs") or []] or list(outputs)
     made = []
-    for i, column in enumerate(wanted):
-        if column in columns:
-            values: Sequence[Any] = columns[column]
-        elif column in ABOUT:
-            values = [_about(column, answer) for answer in answers]
-        else:
-            raise _refused("there is no such output", column, ", ".join((*outputs, *ABOUT)), f"outputs[{i}].name")
-        made.append(_out(str(column), values))
+    for column in wanted:
+        values = columns[column] if column in columns else [_about(column, answer) for answer in answers]
+        made.append(_out(column, values))
     candidates = {answer.candidate for answer in answers}
     said: dict[str, Any] = {"model_name": name, "model_version": candidates.pop() if len(candidates) == 1 else version, "outputs": made}
     return {"id": request["id"], **said} if request.get("id") is not None else said
@@ -106,6 +124,7 @@ def tensor_error(error: GonogoError) -> Reply:
 def _tensor(tensor: Mapping[str, Any], i: int, most_rows: int, n_fields: int) -> tuple[str, tuple[int, int], list[Any]]:
     """Name, (rows, width), values in row order."""
     where = f"inputs[{i}]"
+    _check_keys(tensor, ("name", "shape", "datatype", "parameters", "data"), where)
     name, shape, datatype, data = (tensor.get(key) for key in ("name", "shape", "datatype", "data"))
     if isinstance(parameters := tensor.get("parameters"), dict) and "binary_data_size" in parameters:
         raise _refused("binary tensors are not spoken here", "binary_data_size", "data as JSON", f"{where}.parameters")
@@ -128,6 +147,11 @@ def _tensor(tensor: Mapping[str, Any], i: int, most_rows: int, n_fields: int) ->
     if len(values) != shape[0] * width:
         raise _refused("data and shape are of different size", f"{len(values)} values", f"{shape[0] * width}", f"{where}.data")
     return name, (shape[0], width), [_of_datatype(value, str(datatype), where) for value in values]
+
+
+def _check_keys(held: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    if odd := held.keys() - set(known):
+        raise _refused("there is no such key", sorted(odd)[:10], ", ".join(known), where)
 
 
 def _flat(data: Any, where: str) -> list[Any]:

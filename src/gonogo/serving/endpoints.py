@@ -6,6 +6,7 @@ The table is the reference: OpenAPI, metrics and the router read it. Health is f
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from gonogo.serving.desk import Desk
 from gonogo.serving.metrics import CONTENT_TYPE, ENDPOINTS, exposition
 from gonogo.serving.questions import strict_json
 from gonogo.serving.responses import TEXT, Refusal, Reply, bytes_reply, encode, error_reply, json_reply
-from gonogo.serving.service import Jobs, Request, Route, Served
+from gonogo.serving.service import Jobs, Request, Route, Served, Spool
 from gonogo.types.errors import GonogoError, NothingThere, RequestRefused, TooMuch
 
 if TYPE_CHECKING:
@@ -85,8 +86,9 @@ def _endpoint(app: App, line: Path) -> Endpoint:
     if line.method == "POST":
         most_bytes = app.settings.max_job_bytes if line.is_job else app.settings.max_body_bytes
     return Endpoint(
-        kind=ENDPOINTS.index(line.kind), scope=line.scope, run=lambda call: run(app, call), most_bytes=most_bytes, tell=line.tell
-    )
+        kind=ENDPOINTS.index(line.kind), scope=line.scope, run=lambda call: run(app, call), most_bytes=most_bytes, in_pieces=line.is_job,
+        tell=line.tell,
+    )  # fmt: skip
 
 
 def _mounted(app: App, route: Route) -> Endpoint:
@@ -164,17 +166,34 @@ def _described(served: Served) -> dict[str, Any]:
 
 async def _submit(app: App, call: Call) -> Reply:
     jobs = _jobs(app)
-    # In a thread: the interpreter goes on answering others between two rows of a job of many megabytes.
-    body = await asyncio.to_thread(_read_job, app, call.body)
-    try:
-        record = await asyncio.to_thread(jobs.submit, {**body, "by": call.who})
-    except TooMuch as full:
-        raise Refusal(429, full) from full
+    with contextlib.ExitStack() as stack:
+        try:
+            room = jobs.spool(call.incoming.most_bytes if call.incoming is not None else len(call.body))
+            spool = await asyncio.to_thread(stack.enter_context, room)
+            if call.incoming is not None:
+                await call.incoming.read_to(spool.write)
+            else:
+                spool.write(call.body)
+            async with app.reads_job:
+                # In a thread: the interpreter goes on answering others between two rows of a job of many megabytes.
+                contract, n_rows = await asyncio.to_thread(_read_job, app, spool)
+            record = await asyncio.to_thread(jobs.submit, spool, contract=contract, n_rows=n_rows, by=call.who)
+        except TooMuch as full:
+            if full.where != "jobs":
+                raise
+            raise Refusal(429, full) from full
     return json_reply(record, 202, headers=[(b"location", f"/v1/jobs/{record['id']}".encode())])
 
 
-def _read_job(app: App, data: bytes) -> dict[str, Any]:
-    """A job is refused as a whole, now: nobody waits an hour for the word that row 7 was wrong."""
+def _read_job(app: App, spool: Spool) -> tuple[str, int]:
+    """Contract and number of rows. A job is refused as a whole, now: nobody waits an hour for the word that row 7 was wrong."""
+    spool.end()
+    data = spool.read()
+    if data.count(b"{") + data.count(b"[") > app.settings.max_job_rows + 2:  # an object of no bytes worth speaking of is 64 in memory
+        raise TooMuch(
+            "too many rows in one job", found=f"more than {app.settings.max_job_rows:,}", expected=f"at most {app.settings.max_job_rows:,}",
+            where="rows", next="send less at a time",
+        )  # fmt: skip
     body = strict_json(data)
     if not isinstance(body, dict) or set(body) != {"contract", "rows"} or not isinstance(body["contract"], str):
         raise _shape(body, '{"contract": NAME, "rows": [row, …]}')
@@ -183,7 +202,7 @@ def _read_job(app: App, data: bytes) -> dict[str, Any]:
     decoder = app.desk(body["contract"]).decoder
     for i, row in enumerate(body["rows"]):
         decoder.row(row, f"rows[{i}]")
-    return body
+    return body["contract"], len(body["rows"])
 
 
 def _job(app: App, call: Call) -> Reply:
@@ -294,8 +313,10 @@ async def _infer(app: App, call: Call) -> Reply:
         )
         raise Refusal(409, refused)
     rows, request = dialects.read_tensors(desk.decoder, call.body, most_rows=app.settings.max_batch_rows)
+    outputs = desk.served.outputs
+    wanted = dialects.outputs_of(request, outputs)
     answers = await desk.ask(rows, call.who, call.began_ns)
-    body = dialects.write_tensors(request, desk.served.name, position.champion, desk.served.outputs, answers)
+    body = dialects.write_tensors(request, desk.served.name, position.champion, outputs, wanted, answers)
     return json_reply(body, headers=desk.headers(answers))
 
 

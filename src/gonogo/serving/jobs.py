@@ -3,6 +3,9 @@
 A job is a folder: `record.json` says how it stands, `rows.json` holds what was asked, `result.jsonl` what was answered. The queue is
 bounded and first in, first out; one process at a time works on it, apart from those that answer requests and of the lowest priority.
 Records are written whole, so that a process that is killed loses no job: what it was at work on is done again.
+
+A body goes to disk as it comes, into a file that has its whole length from the beginning. So the lengths of the files are what the queue
+holds and what is still to come, for every process that asks, and nobody keeps an account that a killed process could leave wrong.
 """
 
 from __future__ import annotations
@@ -21,12 +24,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gonogo.backends.disk import storage_errors, write_whole
+from gonogo.backends.disk import INCOMING, Incoming, clean, incoming, storage_errors, write_whole
 from gonogo.types.errors import GonogoError, HouseError, NothingThere, TooMuch
 
 QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
-RECORD, ROWS, RESULT = "record.json", "rows.json", "result.jsonl"
+RECORD, ROWS, RESULT, SUBMIT_LOCK = "record.json", "rows.json", "result.jsonl", "submit.lock"
 MOST_QUEUED = 16  # jobs that wait or run; more are refused, for a queue without an end is a promise without one
+MOST_BYTES = 256 << 20  # of bodies that wait, are worked on or are on their way, whoever took them
+MOST_KEPT_BYTES = 1 << 30  # of jobs that have ended: beyond it the oldest are forgotten before their days are over
 KEEP_DAYS = 7.0  # of a job that is done or failed
 MOST_STARTS = 3  # of a job whose process dies: it may be what kills it
 LOWEST = 19  # niceness
@@ -35,23 +40,81 @@ REST_S = 5.0  # between two looks whether the process that works was killed
 Run = Callable[[Path, Path], int]  # (rows.json, place of the result) → how many rows were answered
 
 
+class Spool:
+    """A body on its way to disk, with its place in the queue's bytes."""
+
+    def __init__(self, file: Incoming, most_bytes: int) -> None:
+        self._incoming, self._file, self._most = file, file.file, most_bytes
+        self.n_bytes = 0
+
+    def write(self, piece: bytes) -> None:
+        """The next piece. Raises TooMuch for more than was said, StorageFailed."""
+        if self.n_bytes + len(piece) > self._most:
+            raise TooMuch(
+                "The body is longer than it said.", found=f"more than {self._most:,} bytes", expected=f"{self._most:,}", where="body"
+            )
+        with storage_errors(Path(self._file.name)):
+            self._file.write(piece)
+        self.n_bytes += len(piece)
+
+    def end(self) -> None:
+        """The body is whole: what it did not need is given back, and the disk has the rest. Raises StorageFailed."""
+        with storage_errors(Path(self._file.name)):
+            self._file.flush()
+            self._file.truncate(self.n_bytes)
+            os.fsync(self._file.fileno())  # here, where nobody waits for the lock of the queue
+
+    def read(self) -> bytes:
+        """The body."""
+        with storage_errors(Path(self._file.name)):
+            return Path(self._file.name).read_bytes()
+
+    def keep_at(self, path: Path) -> None:
+        """There, durable."""
+        self._incoming.keep_at(path)
+
+
 class Jobs:
     """The queue as those see it who submit and ask. Any number of processes and threads may, at the same time."""
 
-    def __init__(self, folder: Path, wake: Callable[[], object], *, most_queued: int = MOST_QUEUED, keep_days: float = KEEP_DAYS) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        wake: Callable[[], object],
+        *,
+        most_queued: int = MOST_QUEUED,
+        most_bytes: int = MOST_BYTES,
+        most_kept_bytes: int = MOST_KEPT_BYTES,
+        keep_days: float = KEEP_DAYS,
+    ) -> None:
         """wake: starts a process that calls `work` on the folder; called only where none is at work."""
         self._folder, self._wake, self._most_queued, self._keep_s = folder, wake, most_queued, keep_days * 86_400
+        self._most_bytes, self._most_kept_bytes = most_bytes, most_kept_bytes
         self._looked = -REST_S
 
-    def submit(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The record of a new job. body: contract, rows and by. Raises TooMuch where the queue is full, StorageFailed."""
-        with storage_errors(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
-        with _locked(self._folder / "submit.lock"):
+    @contextlib.contextmanager
+    def spool(self, n_bytes: int) -> Iterator[Spool]:
+        """Room for a body of at most so many bytes, until it is submitted or given up.
+
+        Raises TooMuch where the queue is full or holds too many bytes, StorageFailed.
+        """
+        with contextlib.ExitStack() as stack:
+            with self._locked():
+                records = _records(self._folder)
+                self._refuse_full(records)
+                self._refuse_bytes(records, n_bytes)
+                with storage_errors(self._folder):
+                    file = stack.enter_context(incoming(self._folder))
+                    file.file.truncate(n_bytes)
+            yield Spool(file, n_bytes)
+
+    def submit(self, spool: Spool, *, contract: str, n_rows: int, by: str) -> Mapping[str, Any]:
+        """The record of a new job. spool: {"contract", "rows"} as JSON. Raises TooMuch where the queue is full, StorageFailed."""
+        with self._locked():
             records = _records(self._folder)
             self._refuse_full(records)
-            self._forget(records)
-            record = self._write(body, records)
+            record = self._write(spool, {"contract": contract, "n_rows": n_rows, "by": by}, records)
+            _forget(self._folder, self._keep_s, self._most_kept_bytes)
         self._wake_if_idle()
         return record
 
@@ -86,32 +149,36 @@ class Jobs:
                 "The queue is full.", found=f"{n} jobs wait or run", expected=f"at most {self._most_queued}", where="jobs", next="try later"
             )
 
-    def _forget(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Remove jobs that ended long ago, and what a submit left behind that was killed."""
-        known = {record["id"] for record in records}
-        old = {record["id"] for record in records if record["status"] in (DONE, FAILED) and _age_s(record) > self._keep_s}
-        for path in self._folder.iterdir():
-            if path.is_dir() and (path.name in old or path.name not in known):
-                shutil.rmtree(path, ignore_errors=True)
+    def _refuse_bytes(self, records: Sequence[Mapping[str, Any]], n_bytes: int) -> None:
+        clean(self._folder)  # of a process that was killed while it took a body
+        held = sum(_size(self._folder / record["id"] / ROWS) for record in records if record["status"] in (QUEUED, RUNNING))
+        held += sum(_size(path) for path in self._folder.glob(f"{INCOMING}*"))
+        if held + n_bytes > self._most_bytes:
+            raise TooMuch(
+                "The queue holds as many bytes as it may.",
+                found=f"{held:,} bytes that wait, and {n_bytes:,} more",
+                expected=f"at most {self._most_bytes:,}",
+                where="jobs",
+                next="try later, or send less at a time",
+            )
 
-    def _write(self, body: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def _write(self, spool: Spool, asked: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         last = max((int(record["id"].split("-")[0]) for record in records), default=0)
         identity = f"{max(time.time_ns(), last + 1):020d}-{secrets.token_hex(8)}"  # in order, and not to be guessed
-        record = {
-            "id": identity,
-            "status": QUEUED,
-            "contract": body["contract"],
-            "n_rows": len(body["rows"]),
-            "by": body.get("by", ""),
-            "queued_at": _now(),
-            "starts": 0,
-        }
+        record = {"id": identity, "status": QUEUED, **asked, "queued_at": _now(), "starts": 0}
         folder = self._folder / identity
         with storage_errors(folder):
             folder.mkdir()
-        write_whole(folder / ROWS, json.dumps({"contract": body["contract"], "rows": body["rows"]}).encode())
+            spool.keep_at(folder / ROWS)
         write_whole(folder / RECORD, json.dumps(record).encode())
         return record
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with storage_errors(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+        with _locked(self._folder / SUBMIT_LOCK):
+            yield
 
     def _wake_if_idle(self) -> None:
         self._looked = time.monotonic()
@@ -169,6 +236,28 @@ def _do(folder: Path, record: dict[str, Any], run: Run) -> None:
 
 def _end(folder: Path, record: Mapping[str, Any], status: str, **more: Any) -> None:
     write_whole(folder / RECORD, json.dumps({**record, "status": status, "ended_at": _now(), **more}).encode())
+    (folder / ROWS).unlink(missing_ok=True)  # whoever asked has them
+
+
+def _forget(folder: Path, keep_s: float, most_bytes: int) -> None:
+    """Remove jobs that ended long ago, the oldest of those that take too much room, and what a killed submit left behind."""
+    records = _records(folder)
+    known = {record["id"] for record in records}
+    old, kept = set(), 0
+    for record in sorted((r for r in records if r["status"] in (DONE, FAILED)), key=lambda r: str(r["ended_at"]), reverse=True):
+        kept += sum(_size(path) for path in (folder / record["id"]).iterdir())
+        if _age_s(record) > keep_s or kept > most_bytes:
+            old.add(record["id"])
+    for path in folder.iterdir():
+        if path.is_dir() and (path.name in old or path.name not in known):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0  # it was done, or given up, just now
 
 
 def starter(command: Sequence[str]) -> Callable[[], None]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gonogo.serving.access import ANY
-from gonogo.serving.dialects import DATATYPES
+from gonogo.serving.dialects import ABOUT, DATATYPES
 from gonogo.serving.endpoints import Path, paths, version
 from gonogo.serving.keys import SCOPES
 from gonogo.serving.service import Route, Served
@@ -278,7 +278,8 @@ def _infer(served: Served) -> Schema:
         "description": "One tensor for each field, all of the same number of rows, in any order; here for one row",
     }
     made = _only(inputs=inputs)
-    return {**made, "properties": {**made["properties"], "id": _TEXT}}
+    outputs = {"type": ["array", "null"], "items": _only(name={"enum": [*served.outputs, *ABOUT]}), "uniqueItems": True}
+    return {**made, "properties": {**made["properties"], "id": {"type": ["string", "null"]}, "outputs": outputs}}
 
 
 def _split(served: Served) -> Schema:

@@ -23,6 +23,7 @@ import msgspec
 import numpy as np
 
 from gonogo.serving.keyindex import KeyIndex
+from gonogo.serving.labelclock import MOST_APART_US
 from gonogo.serving.predictionlog import decoded, encoded
 from gonogo.serving.router import key_text
 from gonogo.serving.rowkey import NO_KEY
@@ -182,7 +183,7 @@ class OutcomeJoin:
                 self._open = True
             frames = batch.frames
             if len(frames):
-                self._take_predictions(batch, frames)
+                self._take_predictions(batch, frames, now_us)
                 self._take_outcomes(batch, frames, now_us)
             return self._tell(now_us, now_ns)
         except sqlite3.DatabaseError as error:
@@ -238,7 +239,7 @@ class OutcomeJoin:
     def _keys_behind(self, last: int) -> Iterator[tuple[int, int]]:
         return self._db.execute("SELECT id, key FROM prediction WHERE id > ? ORDER BY id", (last,))
 
-    def _take_predictions(self, batch: Batch, frames: NDArray[np.void]) -> None:
+    def _take_predictions(self, batch: Batch, frames: NDArray[np.void], now_us: int) -> None:
         """Rows whose key is new, each with the shadow of the same block; then the shadows of earlier blocks."""
         is_prediction = frames["kind"] == _PREDICTION
         failed = is_prediction & (frames["status"] == AnswerStatus.FAILED)
@@ -256,7 +257,7 @@ class OutcomeJoin:
         self._count("repeated", len(chosen) - len(first))
         shadows, other = _paired(frames[chosen[first]], shadows)
         if len(first):
-            self._insert(batch, chosen[first], frames[chosen[first]], other)
+            self._insert(batch, chosen[first], frames[chosen[first]], other, now_us)
         if len(shadows):
             self._take_shadows(shadows)
 
@@ -268,10 +269,12 @@ class OutcomeJoin:
                 found[i] = 0
         return found
 
-    def _insert(self, batch: Batch, chosen: NDArray[np.int64], some: NDArray[np.void], other: NDArray[np.float64]) -> None:
+    def _insert(self, batch: Batch, chosen: NDArray[np.int64], some: NDArray[np.void], other: NDArray[np.float64], now_us: int) -> None:
         wall = some["wall_us"]
         decided = [_decided(payload, at) for payload, at in zip(batch.payloads(chosen), wall.tolist(), strict=True)]
-        closes = np.maximum(np.asarray(decided, np.int64), wall) + self.window_us
+        # What says that it is older than the clocks may be apart was read late, or written by a clock that had been set back.
+        seen = np.where(wall < now_us - MOST_APART_US, now_us, wall)
+        closes = np.maximum(np.asarray(decided, np.int64), seen) + self.window_us
         ids = np.arange(self._last_id + 1, self._last_id + 1 + len(some))
         rows = zip(
             ids.tolist(),

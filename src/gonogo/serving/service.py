@@ -7,6 +7,7 @@ Whatever a method raises as GonogoError crosses the door as its record, with the
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -96,11 +97,27 @@ class Served(Protocol):
         """What came true; written to the log before this returns."""
 
 
+class Spool(Protocol):
+    """A body on its way to disk."""
+
+    def write(self, piece: bytes) -> None:
+        """The next piece. Raises TooMuch for more than there is room for."""
+
+    def end(self) -> None:
+        """The body is whole."""
+
+    def read(self) -> bytes:
+        """The body."""
+
+
 class Jobs(Protocol):
     """Rows that are scored later. Records are plain JSON with at least `id` and `status` (queued | running | done | failed)."""
 
-    def submit(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The record of a new job: {"contract", "rows", "by"}. Raises TooMuch where the queue is full."""
+    def spool(self, n_bytes: int) -> AbstractContextManager[Spool]:
+        """Room for a body of at most so many bytes, until it is submitted or given up. Raises TooMuch where there is none."""
+
+    def submit(self, spool: Any, *, contract: str, n_rows: int, by: str) -> Mapping[str, Any]:
+        """The record of a new job, whose body is in a spool of this queue's. Raises TooMuch where the queue is full."""
 
     def get(self, id: str) -> Mapping[str, Any]:  # noqa: A002
         """The record as it stands. Raises NothingThere."""

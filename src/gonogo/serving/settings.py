@@ -12,17 +12,18 @@ PROVE_EVERY_S = 10.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """Limits of one worker. Each has a number, for a limit that is not there is found by somebody."""
+    """Limits of one worker, and a rate of all together. Each has a number, for a limit that is not there is found by somebody."""
 
     max_body_bytes: int = 4 << 20  # of predictions, events and outcomes; what is longer is refused unread
     max_job_bytes: int = 32 << 20
+    max_job_rows: int = 1_000_000
     max_batch_rows: int = 1000  # more is what jobs are for
     max_depth: int = 16  # of JSON whose shape nobody declared
     max_in_flight: int = 256  # requests of one worker at a time
     max_connections: int = 2048
     max_head_bytes: int = 32 << 10  # request line and headers
     max_headers: int = 100
-    rate_per_s: float | None = None  # rows that one key may ask of one worker in a second; None: any number
+    rate_per_s: float | None = None  # rows that one key may ask of all workers together in a second; None: any number
     burst_s: float = 2.0  # how long a key may save up
     head_timeout_s: float = 10.0  # from the first byte, or from connecting, to the last header
     body_timeout_s: float = 20.0  # from the first header to the last byte
@@ -36,7 +37,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raises UsageError for a limit that lets nothing through."""
-        for name in ("max_body_bytes", "max_job_bytes", "max_batch_rows", "max_depth", "max_in_flight", "max_connections"):
+        for name in ("max_body_bytes", "max_job_bytes", "max_job_rows", "max_batch_rows", "max_depth", "max_in_flight", "max_connections"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1", found=str(getattr(self, name)), where=name)
         for name in ("head_timeout_s", "body_timeout_s", "keep_alive_s", "burst_s", "prove_every_s"):

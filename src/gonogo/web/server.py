@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from gonogo.serving.limits import Buckets
 from gonogo.serving.places import Places
 from gonogo.serving.settings import Settings, of_environment
 from gonogo.serving.workerpage import living
@@ -58,10 +59,11 @@ def serve(
         say(prepared.note)
         served = _Served(places, workers, say)
         limits = of_environment(settings or Settings(), os.environ)
+        buckets = Buckets(workers) if limits.rate_per_s is not None else None
         supervisor = Supervisor(
             roles=(
                 *(
-                    Role(name=f"worker {n}", work=_worker(Path(folder), n, prepared.contract, listening, limits, must_ask))
+                    Role(name=f"worker {n}", work=_worker(Path(folder), n, prepared.contract, listening, limits, must_ask, buckets))
                     for n in range(1, workers + 1)
                 ),
                 Role(name="controller", work=_controller(Path(folder), prepared.contract.name, listening, limits)),
@@ -75,12 +77,18 @@ def serve(
 
 
 def _worker(
-    folder: Path, number: int, contract: Contract, listening: socket.socket, settings: Settings, must_ask: bool
+    folder: Path,
+    number: int,
+    contract: Contract,
+    listening: socket.socket,
+    settings: Settings,
+    must_ask: bool,
+    buckets: Buckets | None,
 ) -> Callable[[], None]:
     def work() -> None:
         from gonogo.web.worker import work as answer
 
-        answer(folder, number, contract, listening, settings, must_ask=must_ask)
+        answer(folder, number, contract, listening, settings, must_ask=must_ask, buckets=buckets)
 
     return work
 

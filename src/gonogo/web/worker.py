@@ -24,6 +24,7 @@ from gonogo.serving.app import App
 from gonogo.serving.connection import config
 from gonogo.serving.features import Features, features_of
 from gonogo.serving.keys import KeyRing
+from gonogo.serving.limits import Buckets, Rate
 from gonogo.serving.metrics import Counters
 from gonogo.serving.online_log import OnlineLog
 from gonogo.serving.places import Places
@@ -235,15 +236,24 @@ class Worker:
         self.page.close()
 
 
+def _rate(settings: Settings, buckets: Buckets | None, number: int) -> Rate | None:
+    if settings.rate_per_s is None:
+        return None
+    return Rate(per_s=settings.rate_per_s, burst_s=settings.burst_s, buckets=buckets, worker=number)
+
+
 async def _beat(worker: Worker) -> None:
     while True:
         worker.beat()
         await asyncio.sleep(BEAT_S)
 
 
-def work(folder: Path, number: int, contract: Contract, listening: socket.socket, settings: Settings, *, must_ask: bool) -> None:
+def work(
+    folder: Path, number: int, contract: Contract, listening: socket.socket, settings: Settings, *, must_ask: bool, buckets: Buckets | None
+) -> None:
     """Answer until SIGTERM: then what is under way is finished, and nothing new is taken.
 
+    buckets: of the rate that all workers share; None where there is none.
     must_ask: there were keys or a provider when the server started, so somebody must say who they are whatever has become of the files.
     """
     import uvicorn
@@ -260,6 +270,7 @@ def work(folder: Path, number: int, contract: Contract, listening: socket.socket
         access=access,
         counters=Counters(worker.places.metrics, number, (contract.name,), started_s=time.time()),
         counters_folder=worker.places.metrics,
+        rate=_rate(settings, buckets, number),
     )
     if number == 1:
         worker.resume_jobs()

@@ -49,6 +49,7 @@ _JUDGE_EVERY_NS = 200_000_000  # without a new line that could decide; harm is a
 _TRIED = (Phase.SHADOW, Phase.CANARY, Phase.FULL)
 _MOST_DEATHS, _DEATHS_WITHIN_NS = 3, 60_000_000_000
 _SHOW_EVERY_NS = 1_000_000_000
+_CLOCK = "the clocks disagree"
 
 
 class Controller:
@@ -222,6 +223,10 @@ class Controller:
         if self._have_died(now, now_ns):
             self._act(self._plan, now, _deadly(now), self._judgement)
             return
+        if not now.held and (why := self._trial.keeps_time(self._resumed(now))):
+            self._act(self._plan, now, Move(act=Act.HOLD, because="signal", why=why, alarm=_CLOCK), None)
+            self._trial.asked_about_time()
+            return
         if self._is_due(told, now_ns):
             self._judge(self._plan, now, now_ns)
         self._prove_target(self._plan, now_ns)
@@ -236,6 +241,17 @@ class Controller:
         self._pids.update(seen)
         self._deaths = [at for at in self._deaths if now_ns - at < _DEATHS_WITHIN_NS]
         return len(self._deaths) >= _MOST_DEATHS
+
+    def _resumed(self, now: Standing) -> int:
+        """The last entry by which a person let this rollout go on after they had been asked about the clocks; 0 for none."""
+        asked = found = 0
+        for entry in self._entries:
+            if entry.seq > now.opened_seq and entry.body.get("rollout") == now.rollout:
+                if entry.kind == "rollout_held":
+                    asked = entry.seq if str(entry.body.get("why", "")).startswith("Clock: ") else 0
+                elif entry.kind == "rollout_resumed" and asked:
+                    found, asked = entry.seq, 0
+        return found
 
     def _is_due(self, told: int, now_ns: int) -> bool:
         assert self._trial is not None

@@ -6,8 +6,7 @@ controller that was killed goes on exactly behind the last block, and a judgemen
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from gonogo.data.labels import SET_TO
 from gonogo.gates.judge import Judge
 from gonogo.serving.judgelog import JudgeLog, read_blocks
+from gonogo.serving.labelclock import LabelClock, Moment, moment
 from gonogo.serving.outcomes import Joined, OutcomeJoin, catch_up
 from gonogo.serving.places import Places
 from gonogo.serving.tail import Batch, Position, Tail
@@ -45,6 +45,7 @@ class Trial:
         columns: tuple[str, ...],
         epoch: int,
         now_ns: int,
+        moments: Callable[[], Moment] = moment,
     ) -> None:
         """Go on behind the last block; a rollout that begins is judged by what comes from now on.
 
@@ -73,8 +74,8 @@ class Trial:
             if self._join is not None:
                 catch_up(self._join, places.log, (block.position for block in read_blocks(self._folder)))
             self._tail = Tail(places.log, position)
-        # A clock of the wall that nobody sets back: it goes on from where the log was read to, by the machine's own seconds.
-        self._wall_us = max(time.time_ns() // 1000, position.now_us if position else 0) - now_ns // 1000
+        self._moments = moments
+        self.clock = LabelClock(self._folder / "clock.json", position.now_us if position else 0, moments())
         self._ticked_ns = now_ns
         self._keep(mark(ObservationKind.ALIVE, now_ns, standing.epoch))
 
@@ -105,7 +106,7 @@ class Trial:
         told = 0
         while True:
             # Later at each poll: no two positions are alike, so each block can be told from the one before it.
-            now_us = max(self._wall_us + now_ns // 1000, self._tail.position.now_us + 1)
+            now_us = max(self.clock.now_us(self._moments()), self._tail.position.now_us + 1)
             batch = self._tail.poll(at_most=_MOST_AT_ONCE, now_us=now_us)
             lines = [observations(batch.frames, shares_of(self.plan)), self._losses(batch, now_us, now_ns)]
             if now_ns - self._ticked_ns >= 1000 * tick_us(self.plan, self._stage[0]):
@@ -121,6 +122,22 @@ class Trial:
     def judgement(self) -> Judgement:
         """What the evidence of the stage says now."""
         return self._judge.judgement()
+
+    def keeps_time(self, resumed: int) -> str:
+        """What a person must say of the clocks by which label windows close; "" where nothing.
+
+        resumed: the last entry by which a person let the release go on after they had been asked about them; 0 for none.
+        """
+        if self._join is None:
+            return ""
+        now = self._moments()
+        if resumed > self.clock.confirmed:
+            self.clock.confirm(now, resumed)
+        return self.clock.trouble(now)
+
+    def asked_about_time(self) -> None:
+        """A person is asked: the ledger says so."""
+        self.clock.ask(self._moments())
 
     def sync(self) -> None:
         """Return once the disk holds all that the judge was told."""
