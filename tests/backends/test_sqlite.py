@@ -114,6 +114,21 @@ def test_a_writer_waits_for_another_one(path: Path) -> None:
     assert len(list(SqliteLog(path).lines())) == 4
 
 
+def test_who_waits_for_another_one_asks_every_millisecond_however_long_it_takes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, waits = SqliteLog(path), []
+    with raw(path) as other:
+        other.execute("BEGIN EXCLUSIVE")
+
+        def sleep(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 50:
+                other.execute("ROLLBACK")
+
+        monkeypatch.setattr(sqlite.time, "sleep", sleep)
+        assert len(list(log.lines())) == 3
+    assert waits == [0.001] * 50
+
+
 def test_a_reader_reads_while_a_writer_writes_and_cannot_write(path: Path) -> None:
     reader, writer = SqliteLog(path, read_only=True), SqliteLog(path)
     lines = reader.lines()

@@ -111,6 +111,26 @@ def test_when_the_controller_hangs_the_champion_answers_alone_and_the_share_come
         reader.close()
 
 
+def test_who_is_waited_for_is_named_until_he_is_replaced(world):
+    with serving(world) as served, calling(served, n=1):
+        hung = served.pages()[0].pid
+        os.kill(hung, signal.SIGSTOP)
+        release(folder=world)
+        wait_for(lambda: f"worker 1 (process {hung}) has not loaded the challenger" in rollout.status(world).waits_for)
+        assert served.standing().phase is Phase.REGISTERED
+        served.reaches(Phase.SHADOW, Phase.CANARY, Phase.FULL, Phase.PROBATION, Phase.SETTLED)
+
+
+def test_a_controller_that_is_not_there_is_what_is_waited_for(slow):
+    with serving(slow) as served, calling(served):
+        at_canary(served)
+        hung = served.controller()
+        os.kill(hung, signal.SIGSTOP)
+        wait_for(lambda: "controller gives no sign of life" in rollout.status(slow).waits_for)
+        os.kill(hung, signal.SIGCONT)
+        wait_for(lambda: rollout.status(slow).waits_for == "")
+
+
 def test_a_controller_that_is_killed_goes_on_where_the_ledger_stands(slow):
     with serving(slow) as served, calling(served) as callers:
         now = at_canary(served)

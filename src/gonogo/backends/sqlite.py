@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ from gonogo.types.errors import GonogoError, LedgerBroken, LedgerBusy, LedgerRef
 _APPLICATION = 0x676F6E6F  # "gono", in the file's header
 VERSION = 1  # of the schema below
 _PAGE = 2_000  # lines per read: no lock is held between two of them
+_FEW = 32  # the newest lines, of which a follower wants one or two
+_RETRY_S = 0.001  # while another process holds the file: a commit takes two milliseconds or so
 _COLUMNS = 'seq, at, "by", kind, body, parent, hash'
 
 _SCHEMA = (
@@ -72,14 +75,15 @@ class SqliteLog:
     def lines(self, *, newest_first: bool = False) -> Iterator[Line]:
         """Every line in the order of seq, read in pages: what has been written stays, so pages fit together."""
         page, start, step = (_NEWEST, 2**63 - 1, -1) if newest_first else (_OLDEST, -(2**63), 1)
+        size = min(_FEW, _PAGE) if newest_first else _PAGE
         while True:
             with self._connection() as connection:
-                rows = connection.execute(page, (start, _PAGE)).fetchall()
+                rows = connection.execute(page, (start, size)).fetchall()
             for row in rows:
                 yield self._line(row)
-            if len(rows) < _PAGE:
+            if len(rows) < size:
                 return
-            start = rows[-1][0] + step
+            start, size = rows[-1][0] + step, _PAGE
 
     def find(self, prefix: str) -> tuple[Line, ...]:
         """Lines whose hash starts so, in the order of seq; at most 20."""
@@ -129,13 +133,33 @@ class SqliteLog:
             _check_schema(connection, self._path)
             yield connection
 
-    def _connect(self, mode: str) -> sqlite3.Connection:
+    def _connect(self, mode: str) -> _Patient:
         # "rw" opens a file that is write-protected for reading only. A reader that may write has it too: it can then finish the
         # rollback that a killed writer left, which "ro" cannot.
         address = f"{self._path.absolute().as_uri()}?mode={mode}"
-        connection = sqlite3.connect(address, uri=True, timeout=self._timeout_s, isolation_level=None)
+        connection = sqlite3.connect(address, uri=True, timeout=0.0, isolation_level=None, factory=_Patient)
+        connection.until = time.monotonic() + self._timeout_s
         connection.text_factory = _text
         return connection
+
+
+class _Patient(sqlite3.Connection):
+    """Asks again every millisecond while another process holds the file.
+
+    SQLite's own wait sleeps longer each time, up to 100 ms: an order would be read that much later than it was written.
+    """
+
+    until = 0.0  # time.monotonic: then it is LedgerBusy
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """As of any connection. The first row is fetched within it, so a statement that is done again has given nothing yet."""
+        while True:
+            try:
+                return super().execute(sql, parameters)
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error) or time.monotonic() > self.until:
+                    raise
+            time.sleep(_RETRY_S)
 
 
 def _set_up(connection: sqlite3.Connection, *, read_only: bool) -> None:
@@ -182,9 +206,17 @@ def _translated(path: Path) -> Iterator[None]:
         raise _broken(path, "a schema that is no text") from error
 
 
+def _code(error: sqlite3.Error) -> int:
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
 def _as_gonogo(error: sqlite3.Error, path: Path) -> GonogoError:
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    code = _code(error)
+    if _is_busy(error):
         return LedgerBusy(
             "Another process holds the ledger.",
             found=str(error),

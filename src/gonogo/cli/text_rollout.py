@@ -79,6 +79,7 @@ def situation(record: Situation) -> str:
         f"  why: {now.why}",
         *([f"  on hold: {now.held}"] if now.held else []),
         *(["  waits for a person to approve the next stage"] if now.waits_for_approval else []),
+        *([f"  waits since {record.waits_since:%H:%M:%S} UTC: {record.waits_for}"] if record.waits_since else []),
         *(judgement(record.judgement, plan) if record.judgement is not None else []),
         *([f"  alarm: {alarm}" for alarm in record.alarms[-5:]]),
         f"{champion}",

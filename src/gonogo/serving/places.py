@@ -84,3 +84,8 @@ class Places:
     def controller_lock(self) -> Path:
         """Held by whoever may change the route."""
         return self.root / "controller.lock"
+
+    @property
+    def waiting(self) -> Path:
+        """What the controller waits for, while it waits for more than evidence: `workflow/waiting.py`."""
+        return self.root / "waiting.json"

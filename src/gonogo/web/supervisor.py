@@ -19,7 +19,7 @@ from typing import NoReturn
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LOOK_S = 0.25  # how often it asks whether somebody hangs
 _SHORT_S = 5.0  # who lived shorter is started again with a delay
-_LONGEST_DELAY_S = 5.0
+_LONGEST_DELAY_S = 1.0  # so that, with the time of a start, somebody answers again within two seconds however often they were killed
 _PR_SET_PDEATHSIG = 1
 
 

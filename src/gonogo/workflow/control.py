@@ -7,6 +7,7 @@ killed anywhere goes on from there. When it cannot write, it gives no sign of li
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -27,7 +28,7 @@ from gonogo.ledger.rollouts import KINDS, history
 from gonogo.serving.places import Places
 from gonogo.serving.route import RouteWriter
 from gonogo.serving.settings import PROVE_EVERY_S
-from gonogo.serving.workerpage import Seen, is_silent, living
+from gonogo.serving.workerpage import is_silent, living
 from gonogo.types.contract import Contract
 from gonogo.types.entry import Entry
 from gonogo.types.errors import ControllerBusy, GonogoError, HouseError, LedgerBusy, LogFailed, StorageFailed
@@ -37,6 +38,7 @@ from gonogo.types.release import Judgement, Phase, Plan, Standing
 from gonogo.types.verdict import Status
 from gonogo.workflow import routes
 from gonogo.workflow.following import Following
+from gonogo.workflow.waiting import behind, say_waiting, unready
 
 if TYPE_CHECKING:
     from gonogo.workflow.trial import Trial
@@ -46,10 +48,12 @@ _LOOK_S = 0.004  # between two turns: an order is not kept waiting for the next 
 ARCHIVE_EVERY_S = 60.0
 _FOLDED = (*KINDS, "training", "package")
 _JUDGE_EVERY_NS = 200_000_000  # without a new line that could decide; harm is asked about at once
+_NO_JUDGE = "The judge's loops are being read, which takes a second, or compiled, which takes a minute once on a machine."
 _TRIED = (Phase.SHADOW, Phase.CANARY, Phase.FULL)
 _MOST_DEATHS, _DEATHS_WITHIN_NS = 3, 60_000_000_000
 _SHOW_EVERY_NS = 1_000_000_000
 _CLOCK = "the clocks disagree"
+_LOCK_WAIT_S = 2.0  # an order that found no controller may be setting the route itself, or the last controller is still ending
 
 
 class Controller:
@@ -61,12 +65,13 @@ class Controller:
         contract: str,
         *,
         prove_every_s: float = PROVE_EVERY_S,
+        wait_s: float = 0.0,
         clock: Callable[[], int] = time.monotonic_ns,
         say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
     ) -> None:
         """Take the folder's lock. contract: the name of the contract that is served. Raises ControllerBusy where another one has it.
 
-        prove_every_s: how often the rollback target is looked at while a rollout is under way.
+        prove_every_s: how often the rollback target is looked at while a rollout is under way. wait_s: for whoever has the lock.
         """
         from gonogo.backends.files import FileBlobs
         from gonogo.backends.sqlite import SqliteLog
@@ -76,7 +81,7 @@ class Controller:
         self.folder, self.places, self.contract = Path(folder), Places.of(folder), contract
         self._clock, self._say = clock, say
         self._prove_every_ns = int(prove_every_s * 1e9)
-        self._lock = take_lock(self.places)
+        self._lock = take_lock(self.places, wait_s=wait_s)
         state = self.folder / ".gonogo"
         self.blobs = FileBlobs(state / "blobs")
         self.records = Records(self.blobs)
@@ -93,7 +98,7 @@ class Controller:
         self._judged_ns = self._shown_ns = self._proved_ns = 0
         self._alarms: dict[str, int] = {}
         self._said_trouble = ""
-        self._said_wait = ""
+        self._waits_for, self._said_wait = "", "?"  # what an earlier controller waited for is no news of this one
         self._pids: dict[int, int] = {}
         self._pids_of = -1  # the step in which deaths are counted
         self._deaths: list[int] = []
@@ -104,16 +109,19 @@ class Controller:
     def turn(self) -> None:
         """Everything that is to be done now. Raises only what ends the controller: a ledger that cannot be believed."""
         now = self._clock()
+        self._waits_for = ""
         try:
             self._read_ledger()
-            self._watch(now)
+            is_watched = self._watch(now)
             self._set_route()
+            self._say_wait()
         except (LedgerBusy, StorageFailed, LogFailed) as error:
             # No sign of life: two seconds later the champion answers alone, whatever the route says.
             self._in_trouble(error)
             return
         self._said_trouble = ""
-        self._route.renew(self._clock())
+        if is_watched:
+            self._route.renew(self._clock())
 
     def rest(self, until_s: float, *, ended: Callable[[], bool] = lambda: False) -> None:
         """Wait until that moment of `time.monotonic`, or until something was written into the ledger."""
@@ -202,16 +210,18 @@ class Controller:
 
     # ── judging ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _watch(self, now_ns: int) -> None:
+    def _watch(self, now_ns: int) -> bool:
+        """Ask the judge what came, and do what follows. False: somebody is tried, and his judge is not there yet."""
         now = self.standing
         if now is None or self._plan is None:
-            return
+            return True
         if now.phase is Phase.REGISTERED:
             self._begin(self._plan, now)
-            return
+            return True
         if self._trial is None:
             if not self._has_judge(self._plan):
-                return
+                self._waits_for = _NO_JUDGE
+                return False
             self._judge_stage(self._plan, now)
         assert self._trial is not None
         try:
@@ -222,14 +232,15 @@ class Controller:
             raise
         if self._have_died(now, now_ns):
             self._act(self._plan, now, _deadly(now), self._judgement)
-            return
+            return True
         if not now.held and (why := self._trial.keeps_time(self._resumed(now))):
             self._act(self._plan, now, Move(act=Act.HOLD, because="signal", why=why, alarm=_CLOCK), None)
             self._trial.asked_about_time()
-            return
+            return True
         if self._is_due(told, now_ns):
             self._judge(self._plan, now, now_ns)
         self._prove_target(self._plan, now_ns)
+        return True
 
     def _have_died(self, now: Standing, now_ns: int) -> bool:
         """Do workers die, again and again? What a process was asked when it died is in no log: the judge cannot see it."""
@@ -270,10 +281,7 @@ class Controller:
 
     def _begin(self, plan: Plan, now: Standing) -> None:
         ready, why = self._readiness(plan)
-        if why != self._said_wait:
-            self._said_wait = why
-            if why:
-                self._say(json.dumps({"waits": why}))
+        self._waits_for = why
         self._act(plan, now, rollout.begin(plan, now, ready, why=why), None)
 
     def _readiness(self, plan: Plan) -> tuple[Status, str]:
@@ -286,10 +294,9 @@ class Controller:
             if champion in seen.holds.refused:
                 return Status.ERROR, f"Worker {seen.worker} refuses the rollback target: {seen.holds.refused[champion]}"
         if not self._has_judge(plan):
-            return Status.MISSING, "The judge is not ready yet."
-        if workers and all({champion, challenger} <= set(seen.holds.ready) and not self._hangs(seen) for seen in workers):
-            return Status.PASS, ""
-        return Status.MISSING, "No worker serves yet." if not workers else "Not every worker has loaded both models."
+            return Status.MISSING, _NO_JUDGE
+        lacks = unready(workers, {"champion": champion, "challenger": challenger}, self._clock())
+        return Status.MISSING if lacks else Status.PASS, lacks
 
     def _has_judge(self, plan: Plan) -> bool:
         """Reading his libraries takes a second, the first time on a machine a minute: in a thread, for nobody waits to go back."""
@@ -321,7 +328,11 @@ class Controller:
     def _act(self, plan: Plan, now: Standing, move: Move, judgement: Judgement | None) -> None:
         if move.alarm:
             self._raise_alarm(now, move.alarm, move.why)
-        if move.act in (Act.STAY, Act.WAIT) or (move.act in (Act.STEP, Act.RELEASE) and not self._all_follow(now)):
+        if move.act in (Act.STAY, Act.WAIT):
+            return
+        # Forward only with everybody: each living worker gives signs of life and follows the present epoch.
+        if move.act in (Act.STEP, Act.RELEASE) and (late := behind(living(self.places.workers), now.epoch, self._clock())):
+            self._waits_for = late
             return
         self._record(plan, now, move, judgement)
         self._read_ledger()
@@ -345,14 +356,6 @@ class Controller:
             json.dumps({"at": entry.at.isoformat(), "entry": entry.seq, "kind": kind, "why": move.why, "to": move.to and move.to.value})
         )
 
-    def _all_follow(self, now: Standing) -> bool:
-        """Forward only with everybody: each living worker gives signs of life and follows the present epoch."""
-        workers = living(self.places.workers)
-        return bool(workers) and all(seen.epoch >= now.epoch and not self._hangs(seen) for seen in workers)
-
-    def _hangs(self, seen: Seen) -> bool:
-        return is_silent(seen, self._clock())
-
     def _set_route(self) -> None:
         """The route that follows from the ledger, once every worker holds what it names. Back needs nobody's consent."""
         if self._office is None:
@@ -362,8 +365,9 @@ class Controller:
         if wanted == current:
             return
         if current is not None and wanted.share > current.share:
-            workers = [seen for seen in living(self.places.workers) if not self._hangs(seen)]
+            workers = [seen for seen in living(self.places.workers) if not is_silent(seen, self._clock())]
             if not all(set(wanted.packages[:2]) <= set(seen.holds.ready) for seen in workers):
+                self._waits_for = unready(workers, dict(zip(("champion", "challenger"), wanted.packages, strict=False)), self._clock())
                 wanted = replace(current, load=tuple(dict.fromkeys((*current.load, *wanted.packages))))
                 if wanted == current:
                     return
@@ -395,10 +399,22 @@ class Controller:
         temporary.write_bytes(canonical(self._judgement))
         temporary.replace(path)
 
+    def _say_wait(self) -> None:
+        if self._waits_for == self._said_wait:
+            return
+        say_waiting(self.places, self._waits_for)
+        self._said_wait = self._waits_for
+        if self._waits_for:
+            self._say(json.dumps({"waits": self._waits_for}))
+
     def _in_trouble(self, error: GonogoError) -> None:
-        if error.message != self._said_trouble:
-            self._said_trouble = error.message
-            self._say(json.dumps({"trouble": error.as_record()}))
+        if error.message == self._said_trouble:
+            return
+        self._said_trouble = error.message
+        self._say(json.dumps({"trouble": error.as_record()}))
+        self._waits_for = f"{error.message} {error.found}".strip()
+        with contextlib.suppress(StorageFailed):  # of a disk that takes nothing the workers' lease tells
+            self._say_wait()
 
 
 def control(folder: Path, contract: str, *, prove_every_s: float = PROVE_EVERY_S) -> None:
@@ -406,7 +422,7 @@ def control(folder: Path, contract: str, *, prove_every_s: float = PROVE_EVERY_S
     ended: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: ended.append(number))
     signal.signal(signal.SIGINT, lambda number, frame: ended.append(number))
-    controller = Controller(folder, contract, prove_every_s=prove_every_s)
+    controller = Controller(folder, contract, prove_every_s=prove_every_s, wait_s=_LOCK_WAIT_S)
     archiving = Archiving(folder)
     try:
         while not ended:
@@ -443,13 +459,22 @@ class Archiving:
             print(json.dumps({"trouble": error.as_record()}), file=sys.stderr, flush=True)
 
 
-def take_lock(places: Places) -> IO[str]:
-    """The lock of whoever may change the route; given back when the file is closed, or its process ends. Raises ControllerBusy."""
+def take_lock(places: Places, *, wait_s: float = 0.0) -> IO[str]:
+    """The lock of whoever may change the route; given back when the file is closed, or its process ends.
+
+    Raises ControllerBusy where another one still has it after `wait_s`.
+    """
     places.root.mkdir(parents=True, exist_ok=True)
     file = places.controller_lock.open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    until = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() < until:
+                time.sleep(_LOOK_S)
+                continue
         file.seek(0)
         holder = file.read().strip()
         file.close()

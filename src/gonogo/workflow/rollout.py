@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,15 @@ from gonogo.gates import rollout as table
 from gonogo.ledger import registry, rollouts
 from gonogo.ledger.records import Records
 from gonogo.serving.places import Places
+from gonogo.serving.route import RouteReader
 from gonogo.serving.workerpage import is_silent, living
 from gonogo.types.entry import Entry
-from gonogo.types.errors import ArtifactRefused, ControllerBusy, ReleaseRefused
+from gonogo.types.errors import ArtifactRefused, ControllerBusy, ReleaseRefused, StorageFailed
 from gonogo.types.record import Digest, from_json
 from gonogo.types.release import Judgement, Phase, Plan, Standing
 from gonogo.workflow import routes
 from gonogo.workflow.confirm import Confirmation, confirm
+from gonogo.workflow.waiting import NO_CONTROLLER, Waiting, read_waiting
 from gonogo.workflow.workspace import Workspace, open_workspace
 
 
@@ -50,6 +53,8 @@ class Situation:
     judgement: Judgement | None  # the newest of the stage that is judged now
     alarms: tuple[str, ...]  # of the rollout, newest last
     workers: tuple[WorkerSeen, ...]
+    waits_for: str  # what must come before it can move, beside evidence, time and a person; "" for nothing
+    waits_since: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +76,7 @@ def status(folder: Path | str) -> Situation:
     places, name = Places.of(folder), workspace.contract.name
     entries = tuple(workspace.ledger.entries())
     now = rollouts.standing(entries, name)
+    waiting = _waiting(places) if now is not None and now.is_under_way else None
     return Situation(
         contract=name,
         champion=registry.champion(entries, name),
@@ -79,6 +85,8 @@ def status(folder: Path | str) -> Situation:
         judgement=None if now is None else latest_judgement(places, now),
         alarms=() if now is None else _alarms(entries, now),
         workers=_workers(places),
+        waits_for=waiting.what if waiting else "",
+        waits_since=waiting.since if waiting else None,
     )
 
 
@@ -203,6 +211,27 @@ def judgements(records: Records, entries: tuple[Entry, ...], rollout: Digest) ->
 
 def _alarms(entries: tuple[Entry, ...], now: Standing) -> tuple[str, ...]:
     return tuple(f"{e.body['what']}: {e.body['why']}" for e in entries if e.kind == "alarm" and e.body.get("rollout") == now.rollout)
+
+
+def _waiting(places: Places) -> Waiting | None:
+    """What the controller says that it waits for; where it is not there, that, and what it said last."""
+    if not living(places.workers):
+        return None  # nobody serves, which is said beside it
+    said = read_waiting(places)
+    if _is_watched(places):
+        return said
+    return Waiting(what=NO_CONTROLLER, since=datetime.now(UTC)) if said is None else replace(said, what=f"{NO_CONTROLLER} {said.what}")
+
+
+def _is_watched(places: Places) -> bool:
+    try:
+        reader = RouteReader(places.route)
+    except StorageFailed:
+        return False
+    try:
+        return reader.is_watched(time.monotonic_ns())
+    finally:
+        reader.close()
 
 
 def _workers(places: Places) -> tuple[WorkerSeen, ...]:
