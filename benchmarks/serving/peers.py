@@ -91,7 +91,7 @@ def running(name: str, model: Path, workers: int) -> Iterator[Running]:
     command = peer.words(peer.command, model=model, folder=folder, workers=workers)
     tree = Tree(command, env=peer.surroundings(model, workers), log=log, cwd=ROOT)
     try:
-        start_s, answer = _first_answer(tree, url, asked.read_bytes().split(b"\n", 1)[0], log)
+        start_s, answer = first_answer(tree, url, asked.read_bytes().split(b"\n", 1)[0], log)
         require_predictor(peer, tree)
         if name == "ours":
             release(folder, url, asked)
@@ -198,7 +198,7 @@ def _settle(tree: Tree, idle: float | None = None) -> float:
     raise RuntimeError(f"it does not come to rest: {last:.0%} of a core after 30 s without a request")
 
 
-def _first_answer(tree: Tree, url: str, body: bytes, log: Path) -> tuple[float, str]:
+def first_answer(tree: Tree, url: str, body: bytes, log: Path) -> tuple[float, str]:
     """Seconds from the start of the command to the first good answer, and what it says."""
     asked = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
     said = "nothing"

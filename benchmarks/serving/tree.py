@@ -45,16 +45,22 @@ class Tree:
         stats = [stat for pid in self.pids() if (stat := _stat(pid)) is not None]
         return sum(sum(map(int, stat[11:15])) for stat in stats) / TICK
 
+    def cpu_s_of(self, pid: int) -> float:
+        """User + system seconds of one of its processes, itself alone; 0 where it has ended."""
+        stat = _stat(pid)
+        return 0.0 if stat is None else sum(map(int, stat[11:13])) / TICK
+
     def pss_mb(self) -> float:
         """Memory now."""
-        total = 0
-        for pid in self.pids():
-            try:
-                rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            except OSError:
-                continue
-            total += sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
-        return total / 1024
+        return sum(map(self.pss_mb_of, self.pids()))
+
+    def pss_mb_of(self, pid: int) -> float:
+        """Memory of one of its processes now; 0 where it has ended."""
+        try:
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        except OSError:
+            return 0.0
+        return sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) / 1024
 
     def maps(self, library: str) -> bool:
         """Has any process of it loaded a file of that name?"""

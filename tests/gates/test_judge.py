@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from gonogo.gates import judge_state
 from gonogo.gates.judge import Judge, replay
 from gonogo.gates.plan import spent
 from gonogo.stats.bounded_mean import BoundedMean
@@ -113,15 +114,13 @@ def test_any_blocks_of_the_same_lines_give_the_same_bytes(step: int) -> None:
     assert canonical(replay(ALL, whole.judgement(), lines)) == canonical(whole.judgement())
 
 
-def test_lines_that_were_read_back_are_judged_by_the_loops_that_were_made_ready() -> None:
-    from gonogo.gates import judge_kernel
-
-    Judge(plan(), CANARY, epoch=EPOCH).prepare()
-    made = len(judge_kernel.judge.signatures), len(judge_kernel.moved.signatures)
-    judge = Judge(plan(), CANARY, epoch=EPOCH)
-    judge.take(np.frombuffer(answers(9_000).tobytes(), OBSERVATION))  # cannot be written to, and more units than the first table holds
-    assert judge.unit_bytes > Judge(plan(), CANARY, epoch=EPOCH).unit_bytes
-    assert (len(judge_kernel.judge.signatures), len(judge_kernel.moved.signatures)) == made
+def test_lines_that_were_read_back_and_cannot_be_written_to_are_judged_as_they_were() -> None:
+    lines = answers(9_000)  # more units than the first table holds
+    judge, again = Judge(plan(), CANARY, epoch=EPOCH), Judge(plan(), CANARY, epoch=EPOCH)
+    judge.take(lines)
+    again.take(np.frombuffer(lines.tobytes(), OBSERVATION))
+    assert again.unit_bytes > Judge(plan(), CANARY, epoch=EPOCH).unit_bytes
+    assert canonical(again.judgement()) == canonical(judge.judgement())
 
 
 def test_a_replay_of_other_lines_differs() -> None:
@@ -140,7 +139,7 @@ def test_the_sequences_are_those_of_the_statistics_to_the_bit() -> None:
     risk.take_many(lines["arm"][erred], SHARE)
     rate.take_many(erred[lines["arm"] == 1])
     ratio.take_many(lines["arm"], SHARE)
-    at, kernel = judge.state.at[0], judge._kernel
+    at, kernel = judge.state.at[0], judge_state
     assert at[kernel.BEFORE, 4] == risk.highest_harm
     assert at[kernel.RATIO, 4] == risk.highest_safe
     assert at[kernel.RATED, 4] == rate.highest_safe

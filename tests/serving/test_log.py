@@ -159,6 +159,20 @@ def test_a_reader_may_pass_over_all_that_is_there(folder):
         assert sorted(requests(tail)) == [3, 500, 501]
 
 
+def test_a_reader_knows_without_reading_that_a_row_has_come(folder):
+    with small(folder) as log:
+        tail = Tail(folder)
+        write(log, 0, 3)
+        assert not tail.has_news  # it has not found the writer yet
+        requests(tail)
+        assert not tail.has_news
+        write(log, 3, 1)
+        assert tail.has_news
+        assert requests(tail) == [3]
+        assert not tail.has_news
+    assert not tail.has_news  # closed: nothing comes behind the seal
+
+
 def test_rows_of_two_writers_come_in_the_order_of_the_clock_and_each_keeps_its_own(folder):
     with small(folder, "w0") as one, small(folder, "w1") as two:
         for at in (1, 5, 3):
@@ -452,3 +466,18 @@ def test_a_folder_that_may_not_be_written_is_told(tmp_path):
     (tmp_path / "log").write_text("a file")
     with pytest.raises(LogFailed):
         Log(tmp_path / "log", "w0")
+
+
+def test_the_first_row_after_a_quiet_time_reaches_the_disk_without_another_one(folder):
+    with small(folder, sync_every_s=0.005) as log:
+        for request in (1, 2, 3):
+            wait_until(lambda: log._rests)
+            write(log, request, 1)
+            wait_until(lambda: log._synced == log.seq)
+
+
+def test_a_log_that_rests_is_closed_at_once(folder):
+    log = small(folder, sync_every_s=0.005)
+    wait_until(lambda: log._rests)
+    log.close()
+    assert not log._thread.is_alive()

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from gonogo.gates import judge_state
+from gonogo.gates.judge_code import addresses, loops, of_rules, of_state, of_units
 from gonogo.gates.judge_rulings import MISMATCH_ALPHA, judgement_of
 from gonogo.gates.plan import COUNT, DISTRIBUTION, LATENCY, LOSS, QUANTILES, judged
 from gonogo.stats.bets import FAR_LOWER, HIGHER, LOWER, PATIENCE, RESERVE, STAKES
@@ -23,7 +25,7 @@ from gonogo.types.traffic import OBSERVATION
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gonogo.gates.judge_kernel import Rules, State
+    from gonogo.gates.judge_state import Rules, State
     from gonogo.types.record import Digest
     from gonogo.types.release import Judgement, Plan, Watch
 
@@ -60,57 +62,50 @@ class Judge:
     """
 
     def __init__(self, plan: Plan, step: int, certified: tuple[str, ...] = (), *, epoch: int, first_epoch: int = 0, start: int = 0) -> None:
-        from gonogo.gates import judge_kernel  # compiled code, and only where somebody judges
-
         self.plan, self.step, self.certified = plan, step, tuple(certified)
         self.epoch, self.first_epoch, self.start = epoch, first_epoch or epoch, start
         self.plan_digest: Digest = digest(plan)
         self.places = judged(plan, step)  # in plan.watches, of those that are judged here
         self.watches = tuple(plan.watches[i] for i in self.places)
-        self._kernel: Any = judge_kernel
         events = _events(self.watches)
-        self.rules: Rules = _rules(judge_kernel, plan, step, self.watches, events, self.epoch, self.first_epoch)
-        self.state: State = _state(judge_kernel, self.watches, events, len(plan.losses))
-        columns = (1 + len(events) if self.rules.c["mode"][0] == judge_kernel.SIDE_BY_SIDE else 4 + 2 * len(events)) + len(plan.losses)
+        self.rules: Rules = _rules(plan, step, self.watches, events, self.epoch, self.first_epoch)
+        self.state: State = _state(self.watches, events, len(plan.losses))
+        columns = (1 + len(events) if self.rules.c["mode"][0] == judge_state.SIDE_BY_SIDE else 4 + 2 * len(events)) + len(plan.losses)
         self._keys = np.zeros(_FIRST_PLACES, np.uint64)
         self._marks = np.zeros((_FIRST_PLACES, columns), np.uint64 if len(plan.slices) > _WIDE - 1 else np.uint32)
+        self._loops = loops(self._marks.itemsize)
+        self._told = (*of_rules(self.rules), *of_state(self.state))
         self._backs_out = np.array([watch.action == "rollback" for watch in self.watches], np.bool_)
 
     def take(self, lines: Lines) -> None:
         """The next lines of the judge's log, in their order. Any blocks of the same lines leave the same state."""
         if lines.dtype != OBSERVATION:
             raise TypeError(f"the judge reads lines of {OBSERVATION.itemsize} bytes, an OBSERVATION each; these are {lines.dtype}")
-        # What was read back from the log cannot be written to, which is another type to the compiler: it would compile everything again.
-        lines = np.require(lines, requirements=("C_CONTIGUOUS", "WRITEABLE"))
+        lines = np.ascontiguousarray(lines)
         taken = 0
         while True:
-            taken = self._kernel.judge(lines, taken, self.rules, self.state, self._keys, self._marks)
+            taken = self._loops.judge(*addresses((lines, len(lines), taken)), *self._told, *of_units(self._keys, self._marks))
             if taken == len(lines):
                 return
             self._grow()
-
-    def prepare(self) -> None:
-        """Have all that is compiled at hand, before anybody waits for it: reading it takes a second, making it a minute."""
-        self.take(np.zeros(0, OBSERVATION))
-        self._grow()
 
     @property
     def decided(self) -> bool:
         """Is harm shown that brings the release back? Cheap: ask after every block."""
         blamed = (self.state.t["failed"] == 1) & self._backs_out
         if self.is_misdealt:
-            blamed &= self.rules.w["kind"] == self._kernel.LOSS
+            blamed &= self.rules.w["kind"] == judge_state.LOSS
         return bool(blamed.any())
 
     @property
     def is_misdealt(self) -> bool:
         """Do units fall on the arms otherwise than the share says? No comparison of the arms then says anything of the challenger."""
-        return float(self.state.x[self._kernel.RATIO_HIGHEST]) >= -math.log(MISMATCH_ALPHA)
+        return float(self.state.x[judge_state.RATIO_HIGHEST]) >= -math.log(MISMATCH_ALPHA)
 
     @property
     def taken(self) -> int:
         """Lines taken so far."""
-        return int(self.state.n[self._kernel.TAKEN])
+        return int(self.state.n[judge_state.TAKEN])
 
     @property
     def unit_bytes(self) -> int:
@@ -124,7 +119,7 @@ class Judge:
     def _grow(self) -> None:
         keys = np.zeros(2 * self._keys.size, np.uint64)
         marks = np.zeros((keys.size, self._marks.shape[1]), self._marks.dtype)
-        self._kernel.moved(self._keys, self._marks, keys, marks)
+        self._loops.moved(*of_units(self._keys, self._marks), *of_units(keys, marks))
         self._keys, self._marks = keys, marks
 
 
@@ -179,13 +174,11 @@ def certificate_levels(watch: Watch) -> tuple[float, float]:
     return part * by_ratio, part * by_rate
 
 
-def _rules(
-    kernel: Any, plan: Plan, step: int, watches: tuple[Watch, ...], events: tuple[_Event, ...], epoch: int, first_epoch: int
-) -> Rules:
+def _rules(plan: Plan, step: int, watches: tuple[Watch, ...], events: tuple[_Event, ...], epoch: int, first_epoch: int) -> Rules:
     stage = plan.stages[step]
-    kinds = {COUNT: kernel.COUNT, LATENCY: kernel.LATENCY, DISTRIBUTION: kernel.DISTRIBUTION, LOSS: kernel.LOSS}
-    modes = {Phase.SHADOW: kernel.SHADOWED, Phase.CANARY: kernel.SIDE_BY_SIDE}
-    asked = np.zeros(len(watches), kernel.WATCH)
+    kinds = {COUNT: judge_state.COUNT, LATENCY: judge_state.LATENCY, DISTRIBUTION: judge_state.DISTRIBUTION, LOSS: judge_state.LOSS}
+    modes = {Phase.SHADOW: judge_state.SHADOWED, Phase.CANARY: judge_state.SIDE_BY_SIDE}
+    asked = np.zeros(len(watches), judge_state.WATCH)
     lane = 0
     for w, watch in enumerate(watches):
         by_ratio, by_rate = certificate_levels(watch)
@@ -207,38 +200,38 @@ def _rules(
         }
         for name, value in told.items():
             asked[name][w] = value
-        lane += _lanes(kernel, watch)
-    common = np.zeros(1, kernel.RULES)
-    common["mode"], common["share"] = modes.get(stage.phase, kernel.LIVE), stage.share
+        lane += _lanes(watch)
+    common = np.zeros(1, judge_state.RULES)
+    common["mode"], common["share"] = modes.get(stage.phase, judge_state.LIVE), stage.share
     common["moves"] = plan.method == "adaptive" and stage.phase is Phase.CANARY
     common["epoch"], common["first_epoch"] = epoch, first_epoch
     common["vouch_ns"] = min(stage.bake_us * 1000 // VOUCHES, _FAR)
     common["watched"] = np.bitwise_or.reduce(asked["bit"], initial=np.uint64(1))
     common["reserve"], common["patience"] = RESERVE, PATIENCE
-    bets = np.stack([_bets(kernel, kind) for kind in (HIGHER, LOWER, FAR_LOWER, STAKES)])
-    rules: Rules = kernel.Rules(c=common, w=asked, bets=bets)
+    bets = np.stack([_bets(kind) for kind in (HIGHER, LOWER, FAR_LOWER, STAKES)])
+    rules: Rules = judge_state.Rules(c=common, w=asked, bets=bets)
     return rules
 
 
-def _state(kernel: Any, watches: tuple[Watch, ...], events: tuple[_Event, ...], n_losses: int) -> State:
+def _state(watches: tuple[Watch, ...], events: tuple[_Event, ...], n_losses: int) -> State:
     n = len(watches)
-    counted = np.zeros(len(events), kernel.EVENT)
+    counted = np.zeros(len(events), judge_state.EVENT)
     for e, (sort, limit, quantile) in enumerate(events):
         counted[e] = (sort, quantile if quantile >= 0 else math.nan, limit if limit >= 0 else math.nan)
-    real = np.zeros(kernel.N_REAL)
-    real[kernel.CALM] = -1.0
-    lanes = [watch for watch in watches for _ in range(_lanes(kernel, watch))]
-    capital, at = _capital(kernel, lanes)
-    state: State = kernel.State(
-        n=np.zeros(kernel.N_WHOLE, np.int64),
+    real = np.zeros(judge_state.N_REAL)
+    real[judge_state.CALM] = -1.0
+    lanes = [watch for watch in watches for _ in range(_lanes(watch))]
+    capital, at = _capital(lanes)
+    state: State = judge_state.State(
+        n=np.zeros(judge_state.N_WHOLE, np.int64),
         x=real,
         e=counted,
-        t=np.zeros(n, kernel.TALLY),
+        t=np.zeros(n, judge_state.TALLY),
         counts=np.zeros((n, 3, 2), np.int64),
-        recent=np.zeros((n, kernel.RECENT), np.uint8),
-        ring=np.zeros(kernel.RING, np.uint8),
-        first=np.zeros((2, kernel.REFERENCE)),
-        cuts=np.zeros(kernel.BINS - 1),
+        recent=np.zeros((n, judge_state.RECENT), np.uint8),
+        ring=np.zeros(judge_state.RING, np.uint8),
+        first=np.zeros((2, judge_state.REFERENCE)),
+        cuts=np.zeros(judge_state.BINS - 1),
         measured=np.zeros((n_losses, 4), np.int64),
         capital=capital,
         at=at,
@@ -247,27 +240,27 @@ def _state(kernel: Any, watches: tuple[Watch, ...], events: tuple[_Event, ...], 
     return state
 
 
-def _capital(kernel: Any, lanes: list[Watch]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _capital(lanes: list[Watch]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The capital that each sequence begins with, as `stats.bets.Capital` has it: spread over its bets, less what waits."""
-    capital = np.zeros((len(lanes), 4, kernel.MOST_BETS))
+    capital = np.zeros((len(lanes), 4, judge_state.MOST_BETS))
     at = np.zeros((len(lanes), 4, 5))
     for k, watch in enumerate(lanes):
         kinds = (STAKES,) * 4 if watch.kind == LOSS else (HIGHER, HIGHER, LOWER, FAR_LOWER)
         for i, (kind, reserve) in enumerate(zip(kinds, (RESERVE, RESERVE, 0.0, 0.0), strict=True)):
-            capital[k, i] = _bets(kernel, kind)[1] * (1.0 - reserve)
+            capital[k, i] = _bets(kind)[1] * (1.0 - reserve)
             at[k, i, 1] = reserve
     return capital, at
 
 
-def _bets(kernel: Any, kind: dict[float, float]) -> NDArray[np.float64]:
+def _bets(kind: dict[float, float]) -> NDArray[np.float64]:
     """(2, MOST_BETS): what is bet on, and the part of the capital laid on it; nothing is laid on the places that are left."""
-    bets = np.zeros((2, kernel.MOST_BETS))
+    bets = np.zeros((2, judge_state.MOST_BETS))
     bets[0, : len(kind)], bets[1, : len(kind)] = list(kind), np.array(list(kind.values())) / 100.0
     return bets
 
 
-def _lanes(kernel: Any, watch: Watch) -> int:
-    return int(kernel.BINS) if watch.kind == DISTRIBUTION else 1
+def _lanes(watch: Watch) -> int:
+    return int(judge_state.BINS) if watch.kind == DISTRIBUTION else 1
 
 
 def _place(event: _Event | None, events: tuple[_Event, ...]) -> int:

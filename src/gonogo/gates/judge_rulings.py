@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from gonogo.gates import judge_state
 from gonogo.gates.plan import DISTRIBUTION, LATENCY, LOSS, certificate, harm_is_judged, label, shadow_suffices, spent
 from gonogo.gates.rollout import HOLD, PAUSE
 from gonogo.gates.sentences import number, words
@@ -41,7 +42,7 @@ def judgement_of(judge: Judge) -> Judgement:
     rulings = (*watched, *_checks(judge))
     status = worst(tuple(_of_stage(ruling) for ruling in rulings))
     stage = judge.plan.stages[judge.step]
-    state, kernel = judge.state, judge._kernel
+    state = judge.state
     own = {
         certificate(judge.watches[w], stage.phase)
         for w, ruling in enumerate(watched)
@@ -55,8 +56,8 @@ def judgement_of(judge: Judge) -> Judgement:
         cut=judge.start + judge.taken,
         status=status,
         rulings=rulings,
-        baked_us=int(state.n[kernel.BAKED]) // 1000,
-        sample_ratio_log10_e=_log10(float(state.x[kernel.RATIO_E])) if is_drawn else None,
+        baked_us=int(state.n[judge_state.BAKED]) // 1000,
+        sample_ratio_log10_e=_log10(float(state.x[judge_state.RATIO_E])) if is_drawn else None,
         alpha_spent=spent(judge.plan, judge.step),
         certified=tuple(dict.fromkeys(name for name in names if name in own or name in judge.certified)),
         sentence=_sentence(status, rulings),
@@ -139,7 +140,7 @@ def _earlier(judge: Judge, watch: Watch) -> bool:
 
 def _torn(judge: Judge, w: int) -> str:
     """Why the measurement itself cannot be trusted; "" where it can."""
-    watch, state, kernel = judge.watches[w], judge.state, judge._kernel
+    watch, state = judge.watches[w], judge.state
     if watch.kind != LOSS and judge.is_misdealt:
         return "units are not dealt to the arms as the share says, so the arms cannot be compared"
     if watch.kind == LOSS:
@@ -151,9 +152,9 @@ def _torn(judge: Judge, w: int) -> str:
             whose = "challenger" if challenger_zeros > champion_zeros else "champion"
             others = f"{fewer:,}" if fewer else "none"
             return f"the {whose}'s loss is exactly 0 on {more:,} rows and the other's on {others}, as if it had not been computed"
-    if watch.kind == DISTRIBUTION and int(state.n[kernel.BINS_N]) == 1:
+    if watch.kind == DISTRIBUTION and int(state.n[judge_state.BINS_N]) == 1:
         return "the champion answers everybody alike, so there is no distribution to compare with"
-    untimed, answers = int(state.n[kernel.UNTIMED]), int(state.n[kernel.CHALLENGED])
+    untimed, answers = int(state.n[judge_state.UNTIMED]), int(state.n[judge_state.CHALLENGED])
     if watch.kind == LATENCY and untimed >= FEW and untimed > MOST_UNTIMED * answers:
         return f"{untimed:,} of {answers:,} answers of the challenger have no latency"
     return ""
@@ -183,7 +184,7 @@ def _figure(judge: Judge, w: int) -> _Figure:
         return _Figure(_widest_ratio(judge, w), is_ratio=True)
     if (
         watch.ratio_at_most is not None
-        and judge.rules.c["mode"][0] == judge._kernel.SIDE_BY_SIDE
+        and judge.rules.c["mode"][0] == judge_state.SIDE_BY_SIDE
         and not judge.rules.c["moves"][0]
         and state.counts[w, 2, 0]
     ):
@@ -231,7 +232,7 @@ def _says_the_same(judge: Judge, w: int, status: Status, figure: _Figure) -> boo
 
 def _widest_ratio(judge: Judge, w: int) -> float | None:
     """Of the bins, the challenger's share over the champion's where it lies farthest above."""
-    state, lane, bins = judge.state, int(judge.rules.w["lane"][w]), int(judge.state.n[judge._kernel.BINS_N])
+    state, lane, bins = judge.state, int(judge.rules.w["lane"][w]), int(judge.state.n[judge_state.BINS_N])
     trials = state.counts[w, 0]
     if not trials[0] or not trials[1]:
         return None
@@ -265,31 +266,31 @@ def _checks(judge: Judge) -> Iterator[WatchRuling]:
     if not judge.watches:
         yield _check(judge, "guardrails", Status.MISSING, "no guardrail is judged in this stage, and no check is no pass")
     yield _traffic(judge)
-    state, kernel = judge.state, judge._kernel
+    state = judge.state
     if judge.plan.stages[judge.step].phase is Phase.CANARY:
         dealt = not judge.is_misdealt
-        units = f"{int(state.n[kernel.UNITS_1]):,} of {_units(judge):,} units are the challenger's"
+        units = f"{int(state.n[judge_state.UNITS_1]):,} of {_units(judge):,} units are the challenger's"
         yield _check(
             judge, "sample ratio", Status.PASS if dealt else Status.ERROR, f"{units}, {'as' if dealt else 'not as'} its share says"
         )
-    lost = float(state.x[kernel.LOST])
+    lost = float(state.x[judge_state.LOST])
     if lost:
-        rows = int(state.n[kernel.LIVE_ANSWERS])
+        rows = int(state.n[judge_state.LIVE_ANSWERS])
         status = Status.ERROR if lost > MOST_LOST * (rows + lost) else Status.PASS
         yield _check(judge, "log", status, f"{lost:,.0f} rows are missing beside {rows:,}")
-    if state.n[kernel.OUTAGE]:
-        bad, of = int(state.n[kernel.RING_BAD]), int(state.n[kernel.RING_N])
+    if state.n[judge_state.OUTAGE]:
+        bad, of = int(state.n[judge_state.RING_BAD]), int(state.n[judge_state.RING_N])
         yield _check(judge, "outage", Status.ERROR, f"{bad:,} of the last {of:,} answers to callers failed, whoever answered")
-    if state.n[kernel.STRAY]:
-        count = int(state.n[kernel.STRAY])
+    if state.n[judge_state.STRAY]:
+        count = int(state.n[judge_state.STRAY])
         yield _check(judge, "routing", Status.ERROR, f"{count:,} answers came from the arm that answers nobody in this stage")
 
 
 def _traffic(judge: Judge) -> WatchRuling:
-    state, kernel = judge.state, judge._kernel
-    units, asked = int(state.n[kernel.UNITS_1]), max(LEAST_UNITS, judge.plan.stages[judge.step].units)
-    quiet = int(state.n[kernel.QUIET])
-    if not state.n[kernel.HEARD]:
+    state = judge.state
+    units, asked = int(state.n[judge_state.UNITS_1]), max(LEAST_UNITS, judge.plan.stages[judge.step].units)
+    quiet = int(state.n[judge_state.QUIET])
+    if not state.n[judge_state.HEARD]:
         return _check(judge, "traffic", Status.MISSING, "the challenger has answered nothing in this stage")
     if quiet > max(int(judge.rules.c["vouch_ns"][0]), STALE_NS):
         return _check(
@@ -301,7 +302,7 @@ def _traffic(judge: Judge) -> WatchRuling:
 
 
 def _check(judge: Judge, name: str, status: Status, said: str) -> WatchRuling:
-    state, kernel = judge.state, judge._kernel
+    state = judge.state
     return WatchRuling(
         watch=f"({name})",
         metric=name,
@@ -313,28 +314,28 @@ def _check(judge: Judge, name: str, status: Status, said: str) -> WatchRuling:
         value=None,
         low=None,
         high=None,
-        n_champion=int(state.n[kernel.UNITS_0]),
-        n_challenger=int(state.n[kernel.UNITS_1]),
+        n_champion=int(state.n[judge_state.UNITS_0]),
+        n_challenger=int(state.n[judge_state.UNITS_1]),
         sentence=f"{_capital(name)}: {said}.",
     )
 
 
 def _alarms(judge: Judge, status: Status) -> Iterator[str]:
     """What a person must look at, in words that do not change from one look to the next."""
-    state, kernel, stage = judge.state, judge._kernel, judge.plan.stages[judge.step]
-    if state.n[kernel.OUTAGE]:
+    state, stage = judge.state, judge.plan.stages[judge.step]
+    if state.n[judge_state.OUTAGE]:
         yield "both arms fail" if stage.phase in (Phase.SHADOW, Phase.CANARY) else "answers fail"
     if judge.is_misdealt:
         yield "units are not dealt as the share says"
     elif any(_torn(judge, w) for w in range(len(judge.watches))):
         yield "a measurement failed"
-    if state.x[kernel.LOST]:
+    if state.x[judge_state.LOST]:
         yield "rows are missing from the log"
-    if state.n[kernel.STRAY]:
+    if state.n[judge_state.STRAY]:
         yield "an arm answers that should not"
-    if status is not Status.PASS and int(state.n[kernel.ELAPSED]) // 1000 > stage.patience_us:
+    if status is not Status.PASS and int(state.n[judge_state.ELAPSED]) // 1000 > stage.patience_us:
         yield "undecided for longer than rollout.patience"
-    elif int(state.n[kernel.QUIET]) > max(int(judge.rules.c["vouch_ns"][0]), STALE_NS):
+    elif int(state.n[judge_state.QUIET]) > max(int(judge.rules.c["vouch_ns"][0]), STALE_NS):
         yield "the challenger answers nothing"
 
 
@@ -342,7 +343,7 @@ def _alarms(judge: Judge, status: Status) -> Iterator[str]:
 
 
 def _units(judge: Judge) -> int:
-    return int(judge.state.n[judge._kernel.UNITS_0] + judge.state.n[judge._kernel.UNITS_1])
+    return int(judge.state.n[judge_state.UNITS_0] + judge.state.n[judge_state.UNITS_1])
 
 
 def _log10(log_e: float) -> float | None:

@@ -27,6 +27,7 @@ SYNC_EVERY_S = 0.05
 _ORDINARY = 65_536  # bytes; larger than any row but a strange one
 _POPULATE_WRITE = 23  # madvise, Linux 5.14: changes no byte
 _TOUCHED_LEAST, _TOUCHED_MOST = 16_384, 262_144  # bytes ahead, twice what came since the last time: they go to the disk once more
+_QUIET_S = 0.25  # so long after the last row, the thread waits for the next one instead of looking for it
 _RETRY_EVERY_S = 0.5  # while the disk has no room for a segment
 _NOTHING = b"\xc0"  # a payload is never empty, for a length of 0 is no frame: msgpack's nil
 _LOST = int(FrameKind.LOST)
@@ -52,6 +53,7 @@ class Log:
         self.blocked = ""  # why there is no room, in words; "" if there is
         self._lock = threading.Lock()
         self._wake = threading.Event()
+        self._rests = False  # the thread waits for the next row, without a clock
         self._closing = False
         self._sync_every_s = sync_every_s
         self._untold = 0  # rows lost since the last LOST frame
@@ -133,6 +135,9 @@ class Log:
                 at_ns, wall_us, seq, request, key, unit, bucket, slices, epoch, kind, arm, status, 0, propensity, latency_us, score
             )
             self._write(body + payload, seq)
+            if self._rests:  # the first row after a while
+                self._rests = False
+                self._wake.set()
             return True
 
     def _write(self, body: bytes, seq: int) -> None:
@@ -207,9 +212,17 @@ class Log:
 
     def _keep(self) -> None:
         """The thread: the next segment, full segments, the disk."""
+        quiet = 0
         while not self._closing:
-            self._wake.wait(self._sync_every_s if not self.blocked else _RETRY_EVERY_S)
+            if quiet * self._sync_every_s >= _QUIET_S and self._may_rest():
+                self._wake.wait()
+                self._rests = False
+                if not self._closing:
+                    time.sleep(self._sync_every_s)  # the first row is seldom alone
+            else:
+                self._wake.wait(self._sync_every_s if not self.blocked else _RETRY_EVERY_S)
             self._wake.clear()
+            quiet = quiet + 1 if self._synced == self._seq else 0
             if self._next is None and not self._closing:
                 self._prepare()
             with contextlib.suppress(LogFailed):  # a disk that fails is told by `blocked` when the next segment is made
@@ -217,6 +230,12 @@ class Log:
                     self.sync()
                     self._touch_ahead()
             self._drop_full()
+
+    def _may_rest(self) -> bool:
+        """Is there nothing to do until another row is written? Who writes it then wakes the thread."""
+        with self._lock:
+            self._rests = not self._closing and not self.blocked and self._next is not None and not self._full and self._synced == self._seq
+        return self._rests
 
     def _touch_ahead(self) -> None:
         """Make the pages writable that come next: whoever writes to one first after the disk had it waits some microseconds for that."""

@@ -160,6 +160,11 @@ class Tail:
         self._now_us = until.now_us
         return _merged(sorted(runs, key=lambda run: run[0]))
 
+    @property
+    def has_news(self) -> bool:
+        """Has a writer gone on where this tail stands? Costs next to nothing; of writers and segments that are new only a poll knows."""
+        return any(writer.has_news for writer in self._writers.values())
+
     def behind_bytes(self) -> int:
         """How much was written (in segments that are in use or closed) and not read yet: 0 is up to date."""
         self._look()
@@ -215,6 +220,11 @@ class _Writer:
                 self._tell_lost(run, until.seq - self.place.seq, 0, 0)
             self.place, self._map = until, None
         return run
+
+    @property
+    def has_news(self) -> bool:
+        """Does a frame begin at the place, or what will be one?"""
+        return self._map is not None and LENGTH.unpack_from(self._map, self.place.offset)[0] not in (0, SEAL)
 
     def skip(self) -> None:
         """To the end of the last segment in use."""

@@ -21,6 +21,7 @@ from gonogo.web.supervisor import Role, Supervisor
 
 _BACKLOG = 1024
 _HANGS_NS = 5_000_000_000  # a worker whose loop has not turned for so long answers nobody
+_LOOK_S, _FIRST_LOOK_S = 1.0, 0.05
 # Read once before the processes part, so that each of them starts with them in memory.
 _BEFORE_FORK = ("uvicorn", "uvloop", "httptools", "msgspec", "uvicorn.protocols.http.httptools_impl", "gonogo.web.worker")
 
@@ -104,20 +105,21 @@ def _controller(folder: Path, contract: str, listening: socket.socket, settings:
 
 
 class _Served:
-    """What the supervisor looks at a few times a second."""
+    """What the supervisor looks at: often until everybody is ready, then once a second."""
 
     def __init__(self, places: Places, workers: int, say: Callable[[str], None]) -> None:
         self._places, self._workers, self._say = places, workers, say
         self._began = time.monotonic()
         self._is_ready = False
 
-    def tick(self) -> None:
+    def tick(self) -> float:
         if self._is_ready:
-            return
+            return _LOOK_S
         ready = [seen for seen in living(self._places.workers) if seen.holds.ready]
         if len(ready) == self._workers:
             self._is_ready = True
             self._say(f"ready after {time.monotonic() - self._began:.1f} s: {self._workers} workers")
+        return _LOOK_S if self._is_ready else _FIRST_LOOK_S
 
     def hanging(self) -> list[str]:
         now = time.monotonic_ns()

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_LOOK_S = 0.25  # how often it asks whether somebody hangs
+_LOOK_S = 1.0  # how often it asks whether somebody hangs; of an end it is told at once
+_STOP_LOOK_S = 0.25  # how often it asks whether those that were told to stop take too long
 _SHORT_S = 5.0  # who lived shorter is started again with a delay
 _LONGEST_DELAY_S = 1.0  # so that, with the time of a start, somebody answers again within two seconds however often they were killed
 _PR_SET_PDEATHSIG = 1
@@ -47,9 +48,10 @@ class Supervisor:
     roles: Sequence[Role]
     say: Callable[[str], None]  # told of every end and start that was not asked for
     hangs: Callable[[], Iterable[str]] = tuple  # names of roles that live and do nothing: they are ended
-    tick: Callable[[], None] = lambda: None  # called a few times a second
+    tick: Callable[[], float] = lambda: _LOOK_S  # called again and again; in how many seconds next, at most
     grace_s: float = 30.0  # to finish what is under way when all shall stop
     _children: list[_Child] = field(default_factory=list)
+    _look_s: float = 0.0
     _stopping_since: float | None = None
     _in_haste: bool = False
 
@@ -63,7 +65,7 @@ class Supervisor:
                 self._start_due(before)
                 self._wait()
                 self._reap()
-                self.tick()
+                self._look_s = min(self.tick(), _LOOK_S)
                 self._end_hanging()
         finally:
             self._kill_all()
@@ -87,7 +89,7 @@ class Supervisor:
 
     def _wait(self) -> None:
         due = min((c.start_at_s for c in self._children if not c.pid), default=float("inf")) - time.monotonic()
-        told = signal.sigtimedwait(_SIGNALS, min(_LOOK_S, max(due, 0.0)) if self._stopping_since is None else _LOOK_S)
+        told = signal.sigtimedwait(_SIGNALS, min(self._look_s, max(due, 0.0)) if self._stopping_since is None else _STOP_LOOK_S)
         if told is None or told.si_signo not in (signal.SIGTERM, signal.SIGINT):
             return
         if self._stopping_since is not None:

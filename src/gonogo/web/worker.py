@@ -48,7 +48,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-BEAT_S = 0.01  # how often a worker looks at the route when nobody asks, and says that it lives
+BEAT_S = 0.01  # how often a worker looks at the route beside its requests, and says that it lives …
+QUIET_BEAT_S = 0.1  # … and when nothing was asked, and nothing has changed, for a second: it leaves the processor alone
+_QUIET_NS = 1_000_000_000
 _TRY_AGAIN_NS = 2_000_000_000  # a package that could not be read, e.g. while its blob is restored
 
 
@@ -78,6 +80,7 @@ class Worker:
         self._refused_ns = 0
         self._loading: threading.Thread | None = None
         self._loaded: dict[Digest, Loaded] = {}
+        self._seen, self._stirred_ns = (0, 0, True), 0
         self._prove_every_ns, self._proved_ns = int(prove_every_s * 1e9), time.monotonic_ns()
 
     # ── Service ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -134,6 +137,9 @@ class Worker:
             self._loading.start()
         if self._loading is not None and not self._loading.is_alive():
             self._loading = None
+        seen = self.answerer.n_answered, self.reader.version, self._loading is None
+        if seen != self._seen:
+            self._seen, self._stirred_ns = seen, now
         self.page.beat(
             now,
             follows=self.reader.version,
@@ -143,6 +149,11 @@ class Worker:
             unlogged=self.answerer.n_unlogged,
             answered=self.answerer.n_answered,
         )
+
+    @property
+    def is_quiet(self) -> bool:
+        """Has nothing been asked, and nothing changed, for a second?"""
+        return time.monotonic_ns() - self._stirred_ns > _QUIET_NS
 
     def _follow(self, route: Route, now: int) -> None:
         wanted = route.packages
@@ -245,7 +256,7 @@ def _rate(settings: Settings, buckets: Buckets | None, number: int) -> Rate | No
 async def _beat(worker: Worker) -> None:
     while True:
         worker.beat()
-        await asyncio.sleep(BEAT_S)
+        await asyncio.sleep(QUIET_BEAT_S if worker.is_quiet else BEAT_S)
 
 
 def work(

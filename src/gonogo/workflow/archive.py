@@ -1,17 +1,24 @@
-"""Archive: rewrite what is closed of the prediction log as tables, and delete what nobody reads there any more."""
+"""Archive: rewrite what is closed of the prediction log as tables, and delete what nobody reads there any more.
+
+`python -m gonogo.workflow.archive FOLDER` does it and ends; a server's controller starts it.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from pathlib import Path
 
 from gonogo.ledger import rollouts
 from gonogo.serving.archive import Archived, retain
 from gonogo.serving.archive import archive as archive_log
+from gonogo.serving.jobs import give_way
 from gonogo.serving.judgelog import last_position
 from gonogo.serving.outcomes import stored_position
 from gonogo.serving.places import Places
 from gonogo.serving.tail import Position
+from gonogo.types.errors import GonogoError
 from gonogo.types.release import Phase
 from gonogo.workflow.contract import CONTRACT_NAME, read_contract_file
 from gonogo.workflow.workspace import open_stores
@@ -42,3 +49,18 @@ def _still_read(folder: Path, places: Places) -> tuple[Position, ...]:
     judged = places.judge_of(standing.rollout)
     position = stored_position(judged / JOIN) or last_position(judged)
     return () if position is None else (position,)
+
+
+def main() -> int:
+    """Archive the folder that is named; its exit status."""
+    give_way()
+    try:
+        archive(sys.argv[1])
+    except GonogoError as error:  # what is not archived stays in the log, and is tried again
+        print(json.dumps({"trouble": error.as_record()}), file=sys.stderr, flush=True)
+        return error.exit_status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Who moves the traffic, and on what? The controller: one process per folder, one thread, some fifty turns a second.
+"""Who moves the traffic, and on what? The controller: one process per folder, one thread, fifty turns a second, or two when it is quiet.
 
 Each turn does the same: read what is new in the ledger, take what has come of traffic and outcomes, ask the judge, write down what follows
 from it, and only then change the route. Nothing is remembered that is not in the ledger or in the judge's log, so a controller that was
@@ -25,8 +25,10 @@ from typing import IO, TYPE_CHECKING, Any
 from gonogo.gates import rollout
 from gonogo.gates.rollout import Act, Move
 from gonogo.ledger.rollouts import KINDS, history
+from gonogo.serving.jobs import starter
 from gonogo.serving.places import Places
 from gonogo.serving.route import RouteWriter
+from gonogo.serving.segments import segments_of
 from gonogo.serving.settings import PROVE_EVERY_S
 from gonogo.serving.workerpage import is_silent, living
 from gonogo.types.contract import Contract
@@ -43,9 +45,10 @@ from gonogo.workflow.waiting import behind, say_waiting, unready
 if TYPE_CHECKING:
     from gonogo.workflow.trial import Trial
 
-TURN_S = 0.02
-_LOOK_S = 0.004  # between two turns: an order is not kept waiting for the next one
-ARCHIVE_EVERY_S = 60.0
+TURN_S, QUIET_TURN_S = 0.02, 0.4
+_LOOK_S, _QUIET_LOOK_S = 0.004, 0.05  # between two turns: an order is not kept waiting for the next one
+_QUIET_NS = 1_000_000_000  # so long after the last row and the last entry
+ARCHIVE_EVERY_S, ARCHIVE_ANYWAY_S = 60.0, 600.0
 _FOLDED = (*KINDS, "training", "package")
 _JUDGE_EVERY_NS = 200_000_000  # without a new line that could decide; harm is asked about at once
 _NO_JUDGE = "The judge's loops are being read, which takes a second, or compiled, which takes a minute once on a machine."
@@ -96,6 +99,7 @@ class Controller:
         self._trial: Trial | None = None
         self._judgement: Judgement | None = None
         self._judged_ns = self._shown_ns = self._proved_ns = 0
+        self._moved_ns = clock()
         self._alarms: dict[str, int] = {}
         self._said_trouble = ""
         self._waits_for, self._said_wait = "", "?"  # what an earlier controller waited for is no news of this one
@@ -123,11 +127,21 @@ class Controller:
         if is_watched:
             self._route.renew(self._clock())
 
-    def rest(self, until_s: float, *, ended: Callable[[], bool] = lambda: False) -> None:
-        """Wait until that moment of `time.monotonic`, or until something was written into the ledger."""
+    def rest(self, since_s: float, *, ended: Callable[[], bool] = lambda: False) -> None:
+        """Wait for the next turn, or until something was written into the ledger. since_s: `time.monotonic` when this turn began.
+
+        While nothing moves turns are rare, for most of what an idle server takes is to wake up and find nothing; the first row ends that.
+        """
+        is_quiet = self._clock() - self._moved_ns > _QUIET_NS
+        until_s, look_s = since_s + (QUIET_TURN_S if is_quiet else TURN_S), _QUIET_LOOK_S if is_quiet else _LOOK_S
+        while (left := until_s - time.monotonic()) > 0 and not self._is_called(is_quiet) and not ended():
+            time.sleep(min(left, look_s))
+
+    def _is_called(self, is_quiet: bool) -> bool:
         # In trouble the news could not be read: to ask at once again would be all that this process does.
-        while (left := until_s - time.monotonic()) > 0 and (self._said_trouble or not self._following.has_news) and not ended():
-            time.sleep(min(left, _LOOK_S))
+        if self._said_trouble:
+            return False
+        return self._following.has_news or (is_quiet and self._trial is not None and self._trial.has_news)
 
     @property
     def standing(self) -> Standing | None:
@@ -147,6 +161,7 @@ class Controller:
         new = self._following.refresh()
         if not new and self._office is not None:
             return
+        self._moved_ns = self._clock()
         self._entries += [entry for entry in new if entry.kind in _FOLDED and entry.body.get("contract") == self.contract]
         self._packages = routes.packages(self._entries)
         self._office = routes.office(self._entries, self.contract)
@@ -230,6 +245,8 @@ class Controller:
             self._drop_trial()  # what was read and not written down is read again
             self._office = None
             raise
+        if self._trial.has_moved:
+            self._moved_ns = now_ns
         if self._have_died(now, now_ns):
             self._act(self._plan, now, _deadly(now), self._judgement)
             return True
@@ -423,40 +440,36 @@ def control(folder: Path, contract: str, *, prove_every_s: float = PROVE_EVERY_S
     signal.signal(signal.SIGTERM, lambda number, frame: ended.append(number))
     signal.signal(signal.SIGINT, lambda number, frame: ended.append(number))
     controller = Controller(folder, contract, prove_every_s=prove_every_s, wait_s=_LOCK_WAIT_S)
-    archiving = Archiving(folder)
+    archiving = Archiving(controller.places.log, starter([sys.executable, "-m", "gonogo.workflow.archive", str(folder)]))
     try:
         while not ended:
             began = time.monotonic()
             controller.turn()
             archiving.look(began)
-            controller.rest(began + TURN_S, ended=lambda: bool(ended))
+            controller.rest(began, ended=lambda: bool(ended))
     finally:
         controller.close()
 
 
 class Archiving:
-    """Closed segments of the log become tables, once a minute and in a thread: traffic waits for no table."""
+    """Closed segments of the log become tables, in a process of its own: traffic waits for no table, and its libraries end with it."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._thread: threading.Thread | None = None
-        self._last_s = time.monotonic()
+    def __init__(self, log: Path, start: Callable[[], None]) -> None:
+        """log: the folder of the segments. start: begins such a process, if the last one has ended."""
+        self._log, self._start = log, start
+        self._seen: dict[str, list[int]] = {}
+        self._looked_s = self._started_s = time.monotonic()
 
     def look(self, now_s: float) -> None:
-        """Begin, if it is time and the last one has ended."""
-        if now_s - self._last_s < ARCHIVE_EVERY_S or (self._thread is not None and self._thread.is_alive()):
+        """Begin, if it is time. A segment that closes is followed by a new one: without any there is nothing to do but to delete what has
+        become old, and to try again what failed, which can wait."""
+        if now_s - self._looked_s < ARCHIVE_EVERY_S:
             return
-        self._last_s = now_s
-        self._thread = threading.Thread(target=self._work, name="gonogo-archive", daemon=True)
-        self._thread.start()
-
-    def _work(self) -> None:
-        from gonogo.workflow.archive import archive
-
-        try:
-            archive(self._folder)
-        except GonogoError as error:  # what is not archived stays in the log, and is tried again
-            print(json.dumps({"trouble": error.as_record()}), file=sys.stderr, flush=True)
+        self._looked_s = now_s
+        seen = {writer: list(numbers) for writer, numbers in segments_of(self._log).items()}
+        if seen != self._seen or now_s - self._started_s >= ARCHIVE_ANYWAY_S:
+            self._seen, self._started_s = seen, now_s
+            self._start()
 
 
 def take_lock(places: Places, *, wait_s: float = 0.0) -> IO[str]:

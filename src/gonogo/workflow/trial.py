@@ -59,6 +59,7 @@ class Trial:
         self._folder = places.judge_of(standing.rollout)
         self._log = JudgeLog(self._folder, wait_s=2.0)
         self.n_observed = 0
+        self.has_moved = False  # whether the last `read` found more than time
         position: Position | None = None
         self._judge, self._stage = _judge(plan, standing, epoch), _stage(standing)
         for block in read_blocks(self._folder):
@@ -104,6 +105,7 @@ class Trial:
     def read(self, now_ns: int, epoch: int) -> int:
         """Take what has come since: traffic, outcomes, and the time that passed. How many lines the judge was told."""
         told = 0
+        self.has_moved = False
         while True:
             # Later at each poll: no two positions are alike, so each block can be told from the one before it.
             now_us = max(self.clock.now_us(self._moments()), self._tail.position.now_us + 1)
@@ -112,12 +114,18 @@ class Trial:
             if now_ns - self._ticked_ns >= 1000 * tick_us(self.plan, self._stage[0]):
                 self._ticked_ns = now_ns
                 lines.append(mark(ObservationKind.TICK, now_ns, epoch))
+            self.has_moved |= len(batch) > 0
             found = np.concatenate(lines)
             if len(found) or len(batch):  # also rows of which the judge hears nothing: the join has taken them
                 self._keep(found)
                 told += len(found)
             if len(batch) < _MOST_AT_ONCE:
                 return told
+
+    @property
+    def has_news(self) -> bool:
+        """Has traffic come since the last `read`? A new worker's first rows are only found by reading."""
+        return self._tail.has_news
 
     def judgement(self) -> Judgement:
         """What the evidence of the stage says now."""
@@ -173,7 +181,6 @@ class Trial:
 def warm(plan: Plan) -> None:
     """Have the judge's loops compiled, or read from where they were kept, before anybody waits for him."""
     judge = Judge(plan, 0, epoch=1)
-    judge.prepare()
     judge.take(mark(ObservationKind.TICK, 1, 1))
     judge.judgement()
 

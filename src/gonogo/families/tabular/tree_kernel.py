@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from gonogo.backends.machine_code import compiled
+
 DEEPEST_PADDED = 8  # each level doubles the tables
 
 MODEL = (
@@ -227,17 +229,7 @@ class Kernel:
 @cache
 def kernel(depth: int | None) -> Kernel:
     """The kernel for trees padded to that depth (at least 1); None: for trees of any depth, whose children stand in a table."""
-    import llvmlite.binding as llvm  # type: ignore[import-untyped]
-
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    machine = llvm.Target.from_default_triple().create_target_machine(
-        opt=2, cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten()
-    )
-    module = llvm.parse_assembly(source(depth))
-    module.verify()
-    engine = llvm.create_mcjit_compiler(module, machine)
-    engine.finalize_object()
+    engine = compiled(source(depth))
     # PYFUNCTYPE keeps the interpreter's lock: to let go of it and take it again costs as much as a few trees.
     of_row = ctypes.PYFUNCTYPE(ctypes.c_double, ctypes.c_char_p, ctypes.c_void_p)
     of_rows = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
