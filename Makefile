@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 FLAGS ?=
 
-.PHONY: demo demo-rollout test lint types floors unit snippets proof bench clean setup lock docs
+.PHONY: demo demo-rollout test lint types floors proof bench clean setup lock docs
 
 demo: .venv/demo.stamp          ## the main job on the real flights: a verdict, its reasons, a page
 	@$(BIN)/gonogo run examples/flights; code=$$?; if [ $$code -gt 1 ]; then exit $$code; fi
@@ -14,11 +14,22 @@ demo-rollout: .venv/demo.stamp  ## two releases on replayed flights: one goes th
 setup: .venv/dev.stamp
 
 test: .venv/dev.stamp           ## lint, types, floors, tests and the snippets of the docs
+	@$(MAKE) --no-print-directory -j 2 lint types floors .venv/compiled.stamp
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow" $(FLAGS)
+
+lint: .venv/dev.stamp
 	$(BIN)/ruff check src tests benchmarks examples scripts
 	$(BIN)/ruff format --check src tests benchmarks examples scripts
+
+types: .venv/dev.stamp
 	$(BIN)/mypy
+
+floors: .venv/dev.stamp
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow" $(FLAGS)
+
+.venv/compiled.stamp: $(wildcard src/gonogo/*/*kernel*.py) | .venv/dev.stamp
+	$(BIN)/python -m tests.compiled
+	@touch $@
 
 proof: .venv/dev.stamp          ## the longer proofs: simulations, kills, generated cases
 	$(BIN)/pytest -n 2 -m slow $(FLAGS)

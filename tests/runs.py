@@ -1,12 +1,15 @@
-"""One finished run of the small world and one of the real flights, each done once a session."""
+"""One finished run of the small world and two of the real flights, done once however many tests and workers ask."""
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +57,27 @@ def fly(example: str, into: Path) -> Flight:
     return Flight(folder, ended.returncode, ended.stdout, ended.stderr)
 
 
+def once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], Flight]) -> Flight:
+    """What `build` makes in a folder of this name, by whichever worker asks first; the others wait for it."""
+    base = factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"once-{name}"
+    shared.mkdir(exist_ok=True)
+    said = shared / "flight.json"
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not said.exists():
+            said.write_text(json.dumps(asdict(build(shared)), default=str))
+    record = json.loads(said.read_text())
+    return Flight(**record | {"folder": Path(record["folder"])})
+
+
 @pytest.fixture(scope="session")
 def flights(tmp_path_factory: pytest.TempPathFactory) -> Flight:
-    """examples/flights, run whole. Tests that use it carry xdist_group("flights"), so that it runs once."""
-    return fly("flights", tmp_path_factory.mktemp("flights"))
+    """examples/flights, run whole. Only to be read: another worker may be reading it."""
+    return once(tmp_path_factory, "flights", lambda into: fly("flights", into))
 
 
 @pytest.fixture(scope="session")
 def flights_leak(tmp_path_factory: pytest.TempPathFactory) -> Flight:
-    """examples/flights-leak, run whole."""
-    return fly("flights-leak", tmp_path_factory.mktemp("flights-leak"))
+    """examples/flights-leak, run whole. Only to be read."""
+    return once(tmp_path_factory, "flights-leak", lambda into: fly("flights-leak", into))

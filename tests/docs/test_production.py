@@ -7,14 +7,11 @@ import os
 import signal
 from pathlib import Path
 
-import pytest
-
 from tests.docs.snippets import ROOT, carry_out, steps
 
 PAGE = ROOT / "docs" / "production.md"
 
 
-@pytest.mark.xdist_group("production")
 def test_every_command_of_the_page_prints_what_it_says(tmp_path: Path) -> None:
     try:
         wrong = carry_out(PAGE, tmp_path)

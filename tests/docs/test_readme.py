@@ -5,13 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import pytest
-
 from tests.docs.snippets import ROOT, carry_out
 from tests.runs import Flight
 
 
-@pytest.mark.xdist_group("flights")
 def test_every_snippet_of_the_readme_does_what_it_says(flights: Flight, tmp_path: Path) -> None:
     shutil.copytree(flights.folder, tmp_path / "examples" / "flights")
     assert not (wrong := carry_out(ROOT / "README.md", tmp_path)), "\n\n".join(wrong)

@@ -57,6 +57,15 @@ def test_a_strong_model_passes_the_first_test_with_95_percent_chance(precision):
     assert binom.sf(needed - 1, first, odds / (1 + odds)) >= 0.95
 
 
+@pytest.mark.parametrize("delta", [0.05, 0.001])
+@pytest.mark.parametrize("precision", [0.02, 0.3, 0.6, 0.95, 0.995])
+def test_the_first_test_is_that_of_the_fewest_rows_with_which_a_strong_model_passes(precision, delta):
+    rows, odds = np.arange(1, first_rank(precision, delta) + 1), 3 * precision / (1 - precision)
+    needed = binom.isf(delta, rows, precision) + 1
+    passes = (needed <= rows) & (binom.sf(needed - 1, rows, odds / (1 + odds)) >= 0.95)
+    assert np.flatnonzero(passes).tolist() == [len(rows) - 1]
+
+
 def test_ranks_are_tested_one_by_one_at_first_and_rise():
     for first, n in ((5, 3), (5, 30), (5, 201), (48, 100_000), (900, 100_000)):
         ranks = ranks_to_test(first, n)

@@ -36,6 +36,7 @@ class RateLimit(TwoSided):
     """
 
     __slots__ = ("limit", "n", "n_hits")
+    _safe: Capital  # a limit always says what is safe
 
     def __init__(self, limit: float) -> None:
         if not 0 < limit < 1:

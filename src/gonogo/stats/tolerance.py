@@ -69,13 +69,27 @@ def first_rank(precision: float, delta: float) -> int:
     bdtrc = special().bdtrc
 
     odds = _STRONG * precision / (1 - precision)
-    needed = 1  # positives of k rows that prove it; one more row needs at most one more of them
-    for k in itertools.count(1):
-        while needed <= k and bdtrc(needed - 1, k, precision) > delta:
-            needed += 1
-        if needed <= k and bdtrc(needed - 1, k, odds / (1 + odds)) >= _POWER:
+    k = 0
+    # For each number of false alarms the fewest rows that prove it: more rows with as many false alarms come rarer to a strong model too.
+    for false_alarms in itertools.count():
+        k = _fewest_that_prove(false_alarms, precision, delta, above=k)
+        if bdtrc(k - false_alarms - 1, k, odds / (1 + odds)) >= _POWER:
             return k
     raise AssertionError("some number of rows proves any precision below 1")
+
+
+def _fewest_that_prove(false_alarms: int, precision: float, delta: float, *, above: int) -> int:
+    """The fewest rows that prove a precision in spite of so many false alarms; `above`: so many do not."""
+    bdtrc = special().bdtrc
+
+    low, step = above, 1
+    while bdtrc(low + step - false_alarms - 1, low + step, precision) > delta:
+        low, step = low + step, 2 * step
+    high = low + step
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if bdtrc(middle - false_alarms - 1, middle, precision) > delta else (low, middle)
+    return high
 
 
 def ranks_to_test(first: int, n: int) -> IntArray:
