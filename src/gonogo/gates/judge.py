@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from gonogo.gates.judge_rulings import MISMATCH_ALPHA, judgement_of
-from gonogo.gates.plan import COUNT, DISTRIBUTION, LATENCY, LOSS, QUANTILES, judged
+from gonogo.gates.plan import COUNT, DISTRIBUTION, LATENCY, LOSS, QUANTILES, is_steered, judged
 from gonogo.stats.bets import FAR_LOWER, HIGHER, LOWER, PATIENCE, RESERVE, STAKES
 from gonogo.types.errors import ReplayDiffers
 from gonogo.types.record import canonical, digest
@@ -205,6 +205,7 @@ def _rules(
     common = np.zeros(1, kernel.RULES)
     common["mode"], common["share"] = modes.get(stage.phase, kernel.LIVE), stage.share
     common["moves"] = plan.method == "adaptive" and stage.phase is Phase.CANARY
+    common["steered"] = common["moves"] and is_steered(plan)
     common["epoch"], common["first_epoch"] = epoch, first_epoch
     common["vouch_ns"] = min(stage.bake_us * 1000 // VOUCHES, _FAR)
     common["watched"] = np.bitwise_or.reduce(asked["bit"], initial=np.uint64(1))

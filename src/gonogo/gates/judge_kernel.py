@@ -36,6 +36,8 @@ RECENT = 256  # requests of the challenger by which a rate "now" is taken
 REFERENCE = 200  # units of the champion whose answers say what is slow, and where bins of scores lie
 BINS = 5
 LATE = 3  # AnswerStatus.LATE
+GRID = 1000.0  # a share that is moved is a whole thousandth, see `types.allocation`
+STEERS = np.uint64(1 << 63)  # see `gates.allocation`
 
 # Places in `n`, whole numbers.
 (TAKEN, FOREIGN, STRAY, LIVE_ANSWERS, RING_AT, RING_N, RING_BAD, BLOCK_N, BLOCK_BAD, OUTAGE, OUTAGES, ANCHORED, ANCHOR) = range(13)
@@ -72,6 +74,7 @@ RULES = np.dtype(
         ("mode", "<i8"),
         ("share", "<f8"),
         ("moves", "<i8"),  # 1: a policy moves the share within the stage
+        ("steered", "<i8"),  # 1: … by the answers of units with the bit STEERS, which are therefore judged by their first request alone
         ("epoch", "<i8"),
         ("first_epoch", "<i8"),
         ("vouch_ns", "<i8"),  # so much bake time one answer of the challenger vouches for
@@ -328,8 +331,14 @@ def _dealt(arm, share, s):  # type: ignore[no-untyped-def]
 
 @_inner
 def _side_by_side(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
-    share = float(line.share) if r.c[0].moves == 1 else r.c[0].share
-    if not 0.0 < line.share < 1.0 or (r.c[0].moves == 0 and abs(line.share - r.c[0].share) > 1e-6) or line.unit == np.uint64(0):
+    # Propensities are logged with 32 bits: of a share that is moved the thousandths are kept, and nothing else was ever asked for.
+    share = math.floor(float(line.share) * GRID + 0.5) / GRID if r.c[0].moves == 1 else r.c[0].share
+    if (
+        not 0.0 < line.share < 1.0
+        or not 0.0 < share < 1.0
+        or (r.c[0].moves == 0 and abs(line.share - r.c[0].share) > 1e-6)
+        or line.unit == np.uint64(0)
+    ):
         return  # nobody watched, or nobody's request: the arm was not drawn
     arm, status, latency = np.int64(line.arm), np.int64(line.status), np.int64(line.latency_us)
     s.n[LIVE_ANSWERS] += 1
@@ -342,6 +351,14 @@ def _side_by_side(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
     at = place(line.unit, keys, s)
     mask = ((line.slices << np.uint64(1)) | np.uint64(1)) & r.c[0].watched
     new = mask & ~np.uint64(marks[at, 0])
+    if r.c[0].steered == 1 and line.unit & STEERS and not new & np.uint64(1):
+        # The share may have been moved by what this unit said before, so its arm is no coin of that share any more.
+        if arm == 1:
+            for e in range(s.e.size):
+                hit = _is_hit(e, status, latency, s)
+                if hit >= 0:
+                    _rows(e, hit, mask, r, s)
+        return
     if new & np.uint64(1):
         if arm == 1:
             s.n[UNITS_1] += 1

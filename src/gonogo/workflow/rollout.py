@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,16 @@ class WorkerSeen:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ShareMove:
+    """One change of the challenger's share, and why."""
+
+    at: str  # ISO 8601, UTC
+    share: float  # after it
+    because: str  # "certificate" | "allocation" | "harm" | …
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Situation:
     """Where a contract's traffic stands."""
 
@@ -50,6 +61,8 @@ class Situation:
     judgement: Judgement | None  # the newest of the stage that is judged now
     alarms: tuple[str, ...]  # of the rollout, newest last
     workers: tuple[WorkerSeen, ...]
+    shares: tuple[ShareMove, ...] = ()  # of the rollout, newest last
+    frozen: str = ""  # why a policy may not move the share now; "" where it may, and where none does
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,14 +84,18 @@ def status(folder: Path | str) -> Situation:
     places, name = Places.of(folder), workspace.contract.name
     entries = tuple(workspace.ledger.entries())
     now = rollouts.standing(entries, name)
+    plan = None if now is None else workspace.records.get(Plan, now.rollout)
+    found = None if now is None else latest_judgement(places, now)
     return Situation(
         contract=name,
         champion=registry.champion(entries, name),
         standing=now,
-        plan=None if now is None else workspace.records.get(Plan, now.rollout),
-        judgement=None if now is None else latest_judgement(places, now),
+        plan=plan,
+        judgement=found,
         alarms=() if now is None else _alarms(entries, now),
         workers=_workers(places),
+        shares=() if now is None else tuple(_shares(entries, now)),
+        frozen="" if now is None or plan is None else _frozen(plan, now, found),
     )
 
 
@@ -203,6 +220,25 @@ def judgements(records: Records, entries: tuple[Entry, ...], rollout: Digest) ->
 
 def _alarms(entries: tuple[Entry, ...], now: Standing) -> tuple[str, ...]:
     return tuple(f"{e.body['what']}: {e.body['why']}" for e in entries if e.kind == "alarm" and e.body.get("rollout") == now.rollout)
+
+
+def _shares(entries: tuple[Entry, ...], now: Standing) -> Iterator[ShareMove]:
+    share = 0.0
+    for happened in rollouts.history(entries, now.contract):
+        entry, standing = happened.entry, happened.standing
+        if standing.rollout == now.rollout and standing.share != share:
+            share = standing.share
+            yield ShareMove(
+                at=entry.at.isoformat(), share=share, because=str(entry.body.get("because", "")), why=str(entry.body.get("why", ""))
+            )
+
+
+def _frozen(plan: Plan, now: Standing, judgement: Judgement | None) -> str:
+    if plan.moves is None or now.phase is not Phase.CANARY:
+        return ""
+    from gonogo.gates.allocation import frozen
+
+    return frozen(plan, now, judgement)
 
 
 def _workers(places: Places) -> tuple[WorkerSeen, ...]:
