@@ -73,13 +73,13 @@ def measure(asked: argparse.Namespace, env: Mapping[str, str], kept: Mapping[str
     log = scratch / "served.log"
     tree = Tree(command, env=env, log=log, cwd=ROOT)
     try:
-        first_s , _ = first_answer(tree, url, body, log)
+        first_s, _ = first_answer(tree, url, body, log)
     finally:
         tree.stop()
     env = {**env, **kept}
     tree = Tree(command, env=env, log=log, cwd=ROOT)
     try:
-        start_s , _ = first_answer(tree, url, body, log)
+        start_s, _ = first_answer(tree, url, body, log)
         alone = resting(tree, folder, url, bodies)
         began = time.perf_counter()
         release(folder, url, bodies)
@@ -89,7 +89,7 @@ def measure(asked: argparse.Namespace, env: Mapping[str, str], kept: Mapping[str
         tree.stop()
     tree = Tree(command, env=env, log=log, cwd=ROOT)
     try:
-        again_s , _ = first_answer(tree, url, body, log)
+        again_s, _ = first_answer(tree, url, body, log)
     finally:
         tree.stop()
         shutil.rmtree(folder)

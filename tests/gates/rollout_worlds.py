@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gonogo.types.allocation import Moves
 from gonogo.types.record import digest
 from gonogo.types.release import Judgement, Phase, Plan, Stage, Standing, Watch, WatchRuling
 from gonogo.types.traffic import OBSERVATION, AnswerStatus, Arm, ObservationKind
@@ -45,6 +46,9 @@ STAGES = (
     Stage(phase=Phase.PROBATION, share=1.0, bake_us=60 * MINUTE_US, patience_us=600 * MINUTE_US),
 )
 SHADOW, CANARY, HALF, FULL, PROBATION = range(5)
+
+
+MOVES = Moves(reward="errors", lowest=0.01, highest=0.6, step=0.1, every_us=MINUTE_US)
 
 
 def plan(*watches: Watch, slices: tuple[str, ...] = (), stages: tuple[Stage, ...] = STAGES, **more: Any) -> Plan:

@@ -74,7 +74,7 @@ def test_the_same_arguments_give_the_same_plan_and_it_is_read_back() -> None:
     [("canary", [0, 0.01, 0.05, 0.25, 0.5, 1, 1]), ("blue_green", [0, 1, 1]), ("ab", [0, 0.01, 1, 1]), ("adaptive", [0, 0.01, 1, 1])],
 )
 def test_the_stages_follow_from_the_method(method: str, shares: list[float]) -> None:
-    stages = made(contract(method=method)).stages
+    stages = made(contract(method=method, reward="errors")).stages
     assert [stage.share for stage in stages] == shares
     assert stages[0].phase is Phase.SHADOW
     assert [stage.phase for stage in stages][-2:] == [Phase.FULL, Phase.PROBATION]

@@ -12,7 +12,21 @@ from gonogo.ledger.rollouts import Course
 from gonogo.types.errors import ReleaseRefused
 from gonogo.types.release import ENDS, Phase
 from gonogo.types.verdict import Status
-from tests.gates.rollout_worlds import CANARY, EPOCH, FULL, HALF, PROBATION, SHADOW, STAGES, judgement, plan, ruling, standing, with_stage
+from tests.gates.rollout_worlds import (
+    CANARY,
+    EPOCH,
+    FULL,
+    HALF,
+    MOVES,
+    PROBATION,
+    SHADOW,
+    STAGES,
+    judgement,
+    plan,
+    ruling,
+    standing,
+    with_stage,
+)
 from tests.ledger.worlds import entries_of
 
 PLAN = plan()
@@ -198,8 +212,38 @@ def test_orders_are_entries_too_and_waiting_is_none(act: Act, kind: str) -> None
 
 
 def test_a_policy_moves_the_share_of_a_canary_alone() -> None:
-    move = allocate(standing(PLAN), 0.3, why="thompson")
+    moved = plan(method="adaptive", moves=MOVES)
+    move = allocate(moved, standing(moved), 0.3, why="thompson", period=4)
     assert (move.to, move.step, move.share) == (Phase.CANARY, CANARY, 0.3)
-    for now, share in ((standing(PLAN, FULL), 0.3), (standing(PLAN), 1.0), (standing(PLAN), float("nan")), (standing(PLAN, held="x"), 0.3)):
+    for now, share in ((standing(moved, FULL), 0.3), (standing(moved), float("nan")), (standing(moved, held="x"), 0.3)):
         with pytest.raises(ReleaseRefused):
-            allocate(now, share, why="thompson")
+            allocate(moved, now, share, why="thompson")
+    with pytest.raises(ReleaseRefused, match="adaptive"):
+        allocate(PLAN, standing(PLAN), 0.3, why="thompson")
+
+
+@pytest.mark.parametrize("share", [0.31, 0.09, 0.009, 0.61, 1.0])
+def test_no_policy_leaves_the_bounds_of_the_plan(share: float) -> None:
+    moved = plan(method="adaptive", moves=MOVES)
+    with pytest.raises(ReleaseRefused):
+        allocate(moved, standing(moved), share, why="thompson")
+
+
+def test_a_policys_move_is_an_entry_that_names_its_period_and_carries_no_certificate() -> None:
+    moved = plan(method="adaptive", moves=MOVES)
+    move = allocate(moved, standing(moved), 0.3, why="thompson", period=4)
+    kind, body = entry_of(move, moved, standing(moved), epoch=9, judgement=judgement(moved), judgement_digest="j", allotment_digest="a")
+    assert kind == "rollout_step"
+    told = {name: body[name] for name in ("because", "share", "period", "allotment", "judgement", "certified")}
+    assert told == {"because": "allocation", "share": 0.3, "period": 4, "allotment": "a", "judgement": "j", "certified": []}
+
+
+def test_all_traffic_waits_while_the_policy_gives_less_than_it_began_with_unless_a_person_says_otherwise() -> None:
+    moved = plan(method="adaptive", moves=MOVES)
+    below = standing(moved, HALF, share=0.3, approved=(FULL,))
+    stayed = next_step(moved, below, judgement(moved, HALF))
+    assert (stayed.act, "began with" in stayed.why) == (Act.STAY, True)
+    assert next_step(moved, replace(below, share=0.5), judgement(moved, HALF)).to is Phase.FULL
+    assert command("advance", moved, below, judgement(moved, HALF), why="I like it").to is Phase.FULL
+    with pytest.raises(ReleaseRefused):
+        command("advance", moved, below, judgement(moved, HALF, ruling(Status.INCONCLUSIVE)), why="I like it")

@@ -150,7 +150,7 @@ def replay(options: Namespace) -> int:
         if options.json:
             say(json.dumps({"judgement": made.digest, "same_bytes": True, "n_lines": made.n_lines, "n_bytes": made.n_bytes}, indent=2))
         else:
-            said = f"{made.judgement.status.value}  {text.short(made.digest)}  the same {made.n_bytes:,} bytes again"
+            said = f"{made.outcome}  {text.short(made.digest)}  the same {made.n_bytes:,} bytes again"
             say(f"{said}, from {made.n_lines:,} lines of the judge's log")
         return 0
     replayed = again(options.verdict, folder=options.folder)

@@ -55,7 +55,11 @@ def stage_name(plan: Plan, step: int) -> str:
     'stage_name'
     """
     stage = plan.stages[step]
-    return f"canary {share(stage.share)}" if stage.phase is Phase.CANARY else stage.phase.value
+    if stage.phase is not Phase.CANARY:
+        return str(stage.phase.value)
+    if plan.moves is None:
+        return f"canary {share(stage.share)}"
+    return f"canary {share(stage.share)}, then {share(plan.moves.lowest)} to {share(plan.moves.highest)} by {plan.allocation}"
 
 
 def share(value: float) -> str:
@@ -77,6 +81,7 @@ def situation(record: Situation) -> str:
     lines = [
         f"{record.contract}  {standing(now, plan)}  challenger {short(now.challenger)} against {short(now.champion)}",
         f"  why: {now.why}",
+        *shares(record, plan),
         *([f"  on hold: {now.held}"] if now.held else []),
         *(["  waits for a person to approve the next stage"] if now.waits_for_approval else []),
         *([f"  waits since {record.waits_since:%H:%M:%S} UTC: {record.waits_for}"] if record.waits_since else []),
@@ -87,6 +92,18 @@ def situation(record: Situation) -> str:
         *workers,
     ]
     return "\n".join([*lines, f"next: {_next(record)}"])
+
+
+def shares(record: Situation, plan: Plan) -> list[str]:
+    """Where a policy moves the share: its bounds, its last moves and why, and whether it may move now."""
+    if plan.moves is None:
+        return []
+    moves = plan.moves
+    bounds = f"{share(moves.lowest)} to {share(moves.highest)}, by {share(moves.step)} in {_seconds(moves.every_us)} at most"
+    course = " → ".join(share(move.share) for move in record.shares[-8:])
+    lines = [f"  share: {course or share(0.0)}  ({plan.allocation} by {moves.reward!r}; {bounds})"]
+    lines += aligned([(f"    {m.at[11:19]}", share(m.share), m.because, m.why) for m in record.shares[-4:]])
+    return [*lines, f"  the share stays: {record.frozen}"] if record.frozen else lines
 
 
 def standing(now: Standing, plan: Plan) -> str:

@@ -152,7 +152,8 @@ def _pairs(view: RolloutView, clock: Clock) -> tuple[tuple[Pair, ...], tuple[Pai
 
 def _stage(view: RolloutView, judgement: Judgement) -> StageRows:
     stage = view.plan.stages[judgement.step]
-    share = f" {stage.share * 100:g} %" if stage.phase is Phase.CANARY else ""
+    moved = ", moved by a policy" if view.plan.moves is not None else ""
+    share = f" {stage.share * 100:g} %{moved}" if stage.phase is Phase.CANARY else ""
     return StageRows(
         name=f"{stage.phase.value}{share}",
         sentence=judgement.sentence,

@@ -15,7 +15,7 @@ import numpy as np
 from gonogo.gates import judge_state
 from gonogo.gates.judge_code import addresses, loops, of_rules, of_state, of_units
 from gonogo.gates.judge_rulings import MISMATCH_ALPHA, judgement_of
-from gonogo.gates.plan import COUNT, DISTRIBUTION, LATENCY, LOSS, QUANTILES, judged
+from gonogo.gates.plan import COUNT, DISTRIBUTION, LATENCY, LOSS, QUANTILES, is_steered, judged
 from gonogo.stats.bets import FAR_LOWER, HIGHER, LOWER, PATIENCE, RESERVE, STAKES
 from gonogo.types.errors import ReplayDiffers
 from gonogo.types.record import canonical, digest
@@ -204,6 +204,7 @@ def _rules(plan: Plan, step: int, watches: tuple[Watch, ...], events: tuple[_Eve
     common = np.zeros(1, judge_state.RULES)
     common["mode"], common["share"] = modes.get(stage.phase, judge_state.LIVE), stage.share
     common["moves"] = plan.method == "adaptive" and stage.phase is Phase.CANARY
+    common["steered"] = common["moves"] and is_steered(plan)
     common["epoch"], common["first_epoch"] = epoch, first_epoch
     common["vouch_ns"] = min(stage.bake_us * 1000 // VOUCHES, _FAR)
     common["watched"] = np.bitwise_or.reduce(asked["bit"], initial=np.uint64(1))

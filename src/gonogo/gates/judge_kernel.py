@@ -37,6 +37,7 @@ from gonogo.gates.judge_state import (
     ERRORS,
     EVENTS,
     FOREIGN,
+    GRID,
     HEARD,
     HIGHER,
     HITS,
@@ -66,6 +67,7 @@ from gonogo.gates.judge_state import (
     SIDE_BY_SIDE,
     SLOW,
     STAKES,
+    STEERS,
     STRAY,
     TAKEN,
     TIMES_N,
@@ -266,8 +268,14 @@ def _dealt(arm, share, s):  # type: ignore[no-untyped-def]
 
 @_inner
 def _side_by_side(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
-    share = float(line.share) if r.c[0].moves == 1 else r.c[0].share
-    if not 0.0 < line.share < 1.0 or (r.c[0].moves == 0 and abs(line.share - r.c[0].share) > 1e-6) or line.unit == np.uint64(0):
+    # Propensities are logged with 32 bits: of a share that is moved the thousandths are kept, and nothing else was ever asked for.
+    share = math.floor(float(line.share) * GRID + 0.5) / GRID if r.c[0].moves == 1 else r.c[0].share
+    if (
+        not 0.0 < line.share < 1.0
+        or not 0.0 < share < 1.0
+        or (r.c[0].moves == 0 and abs(line.share - r.c[0].share) > 1e-6)
+        or line.unit == np.uint64(0)
+    ):
         return  # nobody watched, or nobody's request: the arm was not drawn
     arm, status, latency = np.int64(line.arm), np.int64(line.status), np.int64(line.latency_us)
     s.n[LIVE_ANSWERS] += 1
@@ -280,6 +288,14 @@ def _side_by_side(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
     at = place(line.unit, keys, s)
     mask = ((line.slices << np.uint64(1)) | np.uint64(1)) & r.c[0].watched
     new = mask & ~np.uint64(marks[at, 0])
+    if r.c[0].steered == 1 and line.unit & STEERS and not new & np.uint64(1):
+        # The share may have been moved by what this unit said before, so its arm is no coin of that share any more.
+        if arm == 1:
+            for e in range(s.e.size):
+                hit = _is_hit(e, status, latency, s)
+                if hit >= 0:
+                    _rows(e, hit, mask, r, s)
+        return
     if new & np.uint64(1):
         if arm == 1:
             s.n[UNITS_1] += 1

@@ -25,6 +25,8 @@ RECENT = 256  # requests of the challenger by which a rate "now" is taken
 REFERENCE = 200  # units of the champion whose answers say what is slow, and where bins of scores lie
 BINS = 5
 LATE = 3  # AnswerStatus.LATE
+GRID = 1000.0  # a share that is moved is a whole thousandth, see `types.allocation`
+STEERS = np.uint64(1 << 63)  # see `gates.allocation`
 
 # Places in `n`, whole numbers.
 (TAKEN, FOREIGN, STRAY, LIVE_ANSWERS, RING_AT, RING_N, RING_BAD, BLOCK_N, BLOCK_BAD, OUTAGE, OUTAGES, ANCHORED, ANCHOR) = range(13)
@@ -49,6 +51,7 @@ RULES = np.dtype(
         ("mode", "<i8"),
         ("share", "<f8"),
         ("moves", "<i8"),  # 1: a policy moves the share within the stage
+        ("steered", "<i8"),  # 1: … by the answers of units with the bit STEERS, which are therefore judged by their first request alone
         ("epoch", "<i8"),
         ("first_epoch", "<i8"),
         ("vouch_ns", "<i8"),  # so much bake time one answer of the challenger vouches for

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gonogo.types.allocation import Moves
 from gonogo.types.errors import ReleaseRefused
 from gonogo.types.release import Phase, Plan, Stage, Watch
 from gonogo.types.time import duration_us
@@ -72,6 +73,7 @@ def plan(
     kept = tuple(dict.fromkeys(slices))[:MOST_SLICES]
     watches = _with_alphas(tuple(_watches(contract, losses, kept)), stages, contract.rollout.alpha)
     _require_watched(contract, watches, stages)
+    _require_reward(contract.rollout, watches)
     return Plan(
         contract=contract_digest,
         contract_name=contract.name,
@@ -89,6 +91,7 @@ def plan(
         probation_us=_probation_us(contract),
         label_window_us=duration_us(contract.outcome.window),
         allocation=contract.rollout.allocation if contract.rollout.method == "adaptive" else "",
+        moves=_moves(contract.rollout),
     )
 
 
@@ -108,6 +111,17 @@ def certificate(watch: Watch, phase: Phase) -> str:
 def shadow_suffices(plan: Plan, step: int) -> bool:
     """Does the shadow's certificate pass this stage? As long as a canary follows in which the challenger must earn its own."""
     return any(stage.phase is Phase.CANARY for stage in plan.stages[step + 1 :])
+
+
+def reward_watch(plan: Plan) -> Watch:
+    """The watch by which a policy compares the arms: that of its guardrail on all traffic."""
+    assert plan.moves is not None
+    return next(watch for watch in plan.watches if watch.name == plan.moves.reward and not watch.slice)
+
+
+def is_steered(plan: Plan) -> bool:
+    """Does a policy see whose answers went well? The units that it sees are then judged by their first request alone."""
+    return plan.moves is not None and reward_watch(plan).kind != LOSS
 
 
 def judged(plan: Plan, step: int) -> tuple[int, ...]:
@@ -171,6 +185,18 @@ def _canaries(rollout: Rollout) -> tuple[float, ...]:
     if not shares:
         raise _refused(f"The method {rollout.method} needs a share below 1.", found=str(rollout.shares), expected="shares = [0.5, 1.0]")
     return shares[:1]  # "ab" keeps it until its sample is reached; of "adaptive" it is the first
+
+
+def _moves(rollout: Rollout) -> Moves | None:
+    if rollout.method != "adaptive":
+        return None
+    return Moves(
+        reward=rollout.reward,
+        lowest=rollout.share_at_least,
+        highest=rollout.share_at_most,
+        step=rollout.step_at_most,
+        every_us=duration_us(rollout.move_every),
+    )
 
 
 def _needs_approval(rollout: Rollout, share: float) -> bool:
@@ -268,6 +294,16 @@ def _require_watched(contract: Contract, watches: tuple[Watch, ...], stages: tup
                 expected="a guardrail on errors, fallbacks, prediction or a metric on outcomes",
                 next='add [[guardrails]] with metric = "errors"',
             )
+
+
+def _require_reward(rollout: Rollout, watches: tuple[Watch, ...]) -> None:
+    if rollout.method == "adaptive" and not any(watch.name == rollout.reward and watch.kind != DISTRIBUTION for watch in watches):
+        raise _refused(
+            "No guardrail tells the policy which model is the better one.",
+            found=f"reward = {rollout.reward!r}",
+            expected=", ".join(dict.fromkeys(watch.name for watch in watches if watch.kind != DISTRIBUTION)),
+            next="name one of them in rollout.reward",
+        )
 
 
 def _require_decidable(guardrail: Guardrail, rollout: Rollout) -> None:

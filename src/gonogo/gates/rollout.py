@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gonogo.types.record import Digest
     from gonogo.types.release import Judgement, Plan, Stage, Standing, WatchRuling
 
+_SLACK = 1e-9  # of sums of thousandths, which a float does not hold exactly
 ROLLBACK, PAUSE, HOLD = "rollback", "pause", "hold"  # what a ruling that is no pass can do; HOLD is of checks that blame nobody
 
 
@@ -83,6 +84,7 @@ class Move:
     to: Phase | None = None
     step: int = -1
     share: float = 0.0
+    period: int = 0  # of a policy's move: the one that closed
     accepts: tuple[str, ...] = ()  # signals that a person accepts by resuming
     alarm: str = ""  # for a person, whatever else is done
 
@@ -123,7 +125,7 @@ def next_step(plan: Plan, standing: Standing, judgement: Judgement | None, *, hu
         return Move(act=Act.ROLLBACK, because="harm", to=Phase.ROLLED_BACK, why=why, alarm=judgement.alarm)
     if standing.held:
         return Move(act=Act.STAY, why=f"On hold: {standing.held}", alarm=judgement.alarm)
-    if paused := _pausing(judgement, standing.accepted):
+    if paused := pausing(judgement, standing.accepted):
         return Move(act=Act.HOLD, because="signal", why="; ".join(r.sentence for r in paused), alarm=judgement.alarm)
     if turn is Turn.STAY:
         return Move(act=Act.STAY, why=judgement.sentence, alarm=judgement.alarm)
@@ -153,11 +155,19 @@ def command(name: str, plan: Plan, standing: Standing, judgement: Judgement | No
 
 
 def entry_of(
-    move: Move, plan: Plan, standing: Standing, *, epoch: int, judgement: Judgement | None = None, judgement_digest: Digest | None = None
+    move: Move,
+    plan: Plan,
+    standing: Standing,
+    *,
+    epoch: int,
+    judgement: Judgement | None = None,
+    judgement_digest: Digest | None = None,
+    allotment_digest: Digest | None = None,
 ) -> tuple[str, dict[str, Any]]:
     """The ledger's entry of a move: its kind and its body.
 
-    epoch: of the route that follows from it, above every earlier one. Raises ValueError for STAY and WAIT, which are no entries.
+    epoch: of the route that follows from it, above every earlier one. allotment_digest: of a policy's move, the `Allotment` that it rests
+    on; such a move carries no certificate, for the stage goes on. Raises ValueError for STAY and WAIT, which are no entries.
     """
     body: dict[str, Any] = {"contract": standing.contract, "rollout": standing.rollout, "why": move.why}
     evidence = {
@@ -180,7 +190,10 @@ def entry_of(
     if move.act is not Act.STEP or move.to is None:
         raise ValueError(f"{move.act.value} is no entry of the ledger")
     following = plan.stages[move.step + 1] if move.step + 1 < len(plan.stages) else None
-    step = {"from": standing.phase.value, "to": move.to.value, "step": move.step, "share": move.share}
+    step: dict[str, Any] = {"from": standing.phase.value, "to": move.to.value, "step": move.step, "share": move.share}
+    if move.because == ALLOCATION:
+        step |= {"allotment": allotment_digest, "period": move.period}
+        evidence["certified"] = []
     return "rollout_step", {**body, **step, **evidence, "approval_next": bool(following and following.needs_approval)}
 
 
@@ -204,7 +217,8 @@ def _counts_as(ruling: WatchRuling, accepted: tuple[str, ...]) -> Status:
     return Status.PASS if ruling.watch in accepted else Status.INCONCLUSIVE
 
 
-def _pausing(judgement: Judgement, accepted: tuple[str, ...]) -> tuple[WatchRuling, ...]:
+def pausing(judgement: Judgement, accepted: tuple[str, ...]) -> tuple[WatchRuling, ...]:
+    """The signals that ask for a person, less those that one has accepted."""
     return tuple(r for r in judgement.rulings if r.status is Status.FAIL and r.action == PAUSE and r.watch not in accepted)
 
 
@@ -224,6 +238,9 @@ def _of_another(plan: Plan, standing: Standing, judgement: Judgement) -> str:
 
 def _passed(plan: Plan, standing: Standing, judgement: Judgement, *, hurry: bool) -> Move:
     stage = plan.stages[standing.step]
+    if stage.phase is Phase.CANARY and standing.share < stage.share and not hurry:
+        why = f"All is shown; the policy gives the challenger {standing.share:.1%}, less than the {stage.share:.1%} that it began with."
+        return Move(act=Act.STAY, why=why, alarm=judgement.alarm)
     if judgement.baked_us < stage.bake_us and not hurry:
         left = (stage.bake_us - judgement.baked_us) / 60e6
         return Move(act=Act.STAY, why=f"All is shown; {left:,.1f} minutes of its bake time are left.", alarm=judgement.alarm)
@@ -255,7 +272,7 @@ def _must_wait(plan: Plan, standing: Standing) -> bool:
 def _resume(standing: Standing, judgement: Judgement | None, why: str) -> Move:
     if not standing.held:
         raise _refused(standing, "it is not on hold", "a rollout that is on hold")
-    accepts = tuple(r.watch for r in _pausing(judgement, standing.accepted)) if judgement else ()
+    accepts = tuple(r.watch for r in pausing(judgement, standing.accepted)) if judgement else ()
     return Move(act=Act.RESUME, because="command", why=why, accepts=accepts)
 
 
@@ -282,8 +299,12 @@ def _refused(standing: Standing, found: str, expected: str) -> ReleaseRefused:
     )
 
 
-def allocate(standing: Standing, share: float, *, why: str) -> Move:
-    """A policy moves the share within its stage. Raises ReleaseRefused outside a canary, or for a share that is none."""
-    if standing.phase is not Phase.CANARY or standing.held or not 0 < share < 1:
-        raise _refused(standing, f"a policy asks for a share of {share:g}", "a canary that is not on hold, and a share between 0 and 1")
-    return Move(act=Act.STEP, because=ALLOCATION, to=Phase.CANARY, step=standing.step, share=share, why=why)
+def allocate(plan: Plan, standing: Standing, share: float, *, why: str, period: int = 0) -> Move:
+    """A policy moves the share within its stage. Raises ReleaseRefused outside a canary, and beyond the plan's bounds."""
+    moves = plan.moves
+    if standing.phase is not Phase.CANARY or standing.held or moves is None:
+        raise _refused(standing, f"a policy asks for a share of {share:g}", "a canary of method adaptive that is not on hold")
+    if not moves.lowest <= share <= moves.highest or abs(share - standing.share) > moves.step + _SLACK:
+        bounds = f"from {moves.lowest:g} to {moves.highest:g}, and at most {moves.step:g} from {standing.share:g}"
+        raise _refused(standing, f"a policy asks for a share of {share:g}", bounds)
+    return Move(act=Act.STEP, because=ALLOCATION, to=Phase.CANARY, step=standing.step, share=share, why=why, period=period)

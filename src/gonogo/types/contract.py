@@ -275,7 +275,7 @@ class Rollout:
     bake: str = _said("The least time at each share", default="1h", form="duration")
     bucket_by: str = _said("The column by whose value traffic is assigned", default="", form="column")
     method: str = _said(
-        "canary: step by step; blue_green: from shadow to all at once; ab: one fixed share until the planned sample; adaptive: a policy moves the share (not yet)",
+        "canary: step by step; blue_green: from shadow to all at once; ab: one fixed share until the planned sample; adaptive: a policy moves the share",
         default="canary",
         choices=("canary", "blue_green", "ab", "adaptive"),
     )
@@ -291,7 +291,16 @@ class Rollout:
         at_least=1e-6,
         at_most=0.5,
     )
-    allocation: str = _said("For method = adaptive: an installed policy", default="")
+    allocation: str = _said(
+        "For method = adaptive: the policy that moves the share, thompson | epsilon_greedy | fixed or an installed one", default=""
+    )
+    reward: str = _said("For method = adaptive: the guardrail by which the policy compares the two models", default="")
+    share_at_least: float = _said("For method = adaptive: the policy never goes below, in whole thousandths", default=0.01, at_least=0.001)
+    share_at_most: float = _said("For method = adaptive: the policy never goes above", default=0.5, at_least=0.001, at_most=0.999)
+    step_at_most: float = _said(
+        "For method = adaptive: the largest change of the share at once", default=0.1, at_least=0.001, at_most=0.998
+    )
+    move_every: str = _said("For method = adaptive: the share moves once in so long at most", default="10m", form="duration")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

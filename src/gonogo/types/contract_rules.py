@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gonogo.types.adaptive_rules import wrongs
 from gonogo.types.aggregate import parse_aggregate
 from gonogo.types.contract import Budget, Check, Contract, Feature, Gate, Guardrail, Rollout, Rows, Slicing, Source, Split, Window
 from gonogo.types.time import duration_us, moment_us
@@ -485,6 +486,15 @@ def _contract(contract: Contract, known: Names) -> Iterator[Flaw]:
             found="gates on " + ", ".join(dict.fromkeys(gate.metric for gate in contract.gates)),
             expected='a gate with metric = "open_findings"; single findings are accepted with `gonogo waive`',
             fix='add [[gates]] with name, metric = "open_findings" and at_most = 0',
+        )
+    for wrong in wrongs(contract):
+        yield Flaw(
+            key=("rollout", wrong.key),
+            message=wrong.message,
+            found=wrong.found,
+            expected=wrong.expected,
+            fix=wrong.fix,
+            nearest=wrong.nearest,
         )
     owner: dict[str, str] = {}
     for name, feature in contract.features.items():

@@ -6,6 +6,7 @@
     │   ├── UnknownCode            GNG-U002  `explain` of a code that does not exist
     │   ├── ContractRefused        GNG-C001  the contract as a whole; holds every problem
     │   ├── FamilyUnknown          GNG-C002  no installed plugin has that name
+    │   ├── PolicyUnknown          GNG-C003  no installed policy of allocation has that name
     │   ├── ExtraMissing           GNG-U003  an optional dependency is not installed
     │   ├── BudgetSpent            GNG-T001  a training that takes longer than its budget
     │   ├── RequestRefused         GNG-H001  a request that is not what the contract or the protocol says
@@ -38,6 +39,7 @@
         ├── PackageRefused         GNG-A003  a packaged model that does not answer its probes as it did when it was packaged
         ├── ControllerBusy         GNG-O002  another controller holds this folder
         ├── NotConfirmed           GNG-O003  a command is recorded, and not every worker has confirmed it
+        ├── PolicyFailed           GNG-O004  a policy that moves shares raised, gave no number, or said two things of the same
         ├── Unavailable            GNG-H006  nothing can answer: no model is loaded, or the server is draining
         ├── RecordUnknown          GNG-L003  no record of that digest
         ├── ParityBroken           GNG-P001  two computations of one feature differ
@@ -176,6 +178,12 @@ class FamilyUnknown(UserError):
     """No installed plugin has the family's name."""
 
     code = "GNG-C002"
+
+
+class PolicyUnknown(UserError):
+    """No installed policy of allocation has that name."""
+
+    code = "GNG-C003"
 
 
 class BudgetSpent(UserError):
@@ -338,6 +346,12 @@ class NotConfirmed(HouseError):
     """A command is recorded, and not every worker has confirmed it yet."""
 
     code = "GNG-O003"
+
+
+class PolicyFailed(HouseError):
+    """A policy that moves the share of a canary raised, gave no number, or said two things of the same."""
+
+    code = "GNG-O004"
 
 
 class LedgerBusy(HouseError):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from gonogo.types.allocation import Moves
 from gonogo.types.record import Digest
 from gonogo.types.verdict import Status
 
@@ -79,7 +80,8 @@ class Plan:
     losses: tuple[str, ...]  # the metrics that outcomes are scored by
     probation_us: int
     label_window_us: int
-    allocation: str = ""
+    allocation: str = ""  # of method "adaptive": the policy that moves the share
+    moves: Moves | None = None  # … and its bounds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

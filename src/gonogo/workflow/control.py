@@ -33,7 +33,7 @@ from gonogo.serving.settings import PROVE_EVERY_S
 from gonogo.serving.workerpage import is_silent, living
 from gonogo.types.contract import Contract
 from gonogo.types.entry import Entry
-from gonogo.types.errors import ControllerBusy, GonogoError, HouseError, LedgerBusy, LogFailed, StorageFailed
+from gonogo.types.errors import ControllerBusy, GonogoError, HouseError, LedgerBusy, LogFailed, PolicyFailed, PolicyUnknown, StorageFailed
 from gonogo.types.package import Package
 from gonogo.types.record import Digest, canonical
 from gonogo.types.release import Judgement, Phase, Plan, Standing
@@ -43,6 +43,8 @@ from gonogo.workflow.following import Following
 from gonogo.workflow.waiting import behind, say_waiting, unready
 
 if TYPE_CHECKING:
+    from gonogo.types.allocation import Allotment
+    from gonogo.workflow.allocating import Allocating
     from gonogo.workflow.trial import Trial
 
 TURN_S, QUIET_TURN_S = 0.02, 0.4
@@ -98,6 +100,7 @@ class Controller:
         self._plan: Plan | None = None
         self._trial: Trial | None = None
         self._judgement: Judgement | None = None
+        self._allocating: Allocating | None = None
         self._judged_ns = self._shown_ns = self._proved_ns = 0
         self._moved_ns = clock()
         self._alarms: dict[str, int] = {}
@@ -213,7 +216,7 @@ class Controller:
     def _drop_trial(self) -> None:
         if self._trial is not None:
             self._trial.close()
-        self._trial = self._judgement = None
+        self._trial = self._judgement = self._allocating = None
         self._alarms = {}
 
     def _package_of(self, candidate: Digest) -> Digest:
@@ -292,9 +295,28 @@ class Controller:
         self._judgement, self._judged_ns = self._trial.judgement(), now_ns
         move = rollout.next_step(plan, now, self._judgement)
         self._act(plan, now, move, self._judgement)
+        if move.act in (Act.STAY, Act.WAIT):
+            self._allocate(plan, now)
         if now_ns - self._shown_ns >= _SHOW_EVERY_NS:
             self._shown_ns = now_ns
             self._show(now)
+
+    def _allocate(self, plan: Plan, now: Standing) -> None:
+        """Where a policy moves the share: does it, now that a period has closed?"""
+        periods = self._trial.periods if self._trial is not None else None
+        if periods is None:
+            return
+        if self._allocating is None:
+            from gonogo.workflow.allocating import Allocating
+
+            self._allocating = Allocating(plan)
+        try:
+            moved = self._allocating.move(now, periods, self._judgement, self._entries)
+        except (PolicyUnknown, PolicyFailed) as error:  # the share stays where it is, and the judge goes on
+            self._raise_alarm(now, "policy", f"{error.message} Found: {error.found}")
+            return
+        if moved is not None:
+            self._act(plan, now, moved[0], self._judgement, moved[1])
 
     def _begin(self, plan: Plan, now: Standing) -> None:
         ready, why = self._readiness(plan)
@@ -342,7 +364,7 @@ class Controller:
 
     # ── acting: the ledger, then the route ──────────────────────────────────────────────────────────────────────────────
 
-    def _act(self, plan: Plan, now: Standing, move: Move, judgement: Judgement | None) -> None:
+    def _act(self, plan: Plan, now: Standing, move: Move, judgement: Judgement | None, allotment: Allotment | None = None) -> None:
         if move.alarm:
             self._raise_alarm(now, move.alarm, move.why)
         if move.act in (Act.STAY, Act.WAIT):
@@ -351,13 +373,13 @@ class Controller:
         if move.act in (Act.STEP, Act.RELEASE) and (late := behind(living(self.places.workers), now.epoch, self._clock())):
             self._waits_for = late
             return
-        self._record(plan, now, move, judgement)
+        self._record(plan, now, move, judgement, allotment)
         self._read_ledger()
         self._set_route()
         if self._trial is not None:
             self._show(now)
 
-    def _record(self, plan: Plan, now: Standing, move: Move, judgement: Judgement | None) -> None:
+    def _record(self, plan: Plan, now: Standing, move: Move, judgement: Judgement | None, allotment: Allotment | None) -> None:
         """The judgement, then the entry that names it. After a crash in between the same comes out again, or the entry is there."""
         assert self._office is not None
         stored = None
@@ -366,7 +388,13 @@ class Controller:
                 self._trial.sync()
             stored = self.records.put(judgement)
         kind, body = rollout.entry_of(
-            move, plan, now, epoch=self._office.epoch + 1, judgement=judgement if stored else None, judgement_digest=stored
+            move,
+            plan,
+            now,
+            epoch=self._office.epoch + 1,
+            judgement=judgement if stored else None,
+            judgement_digest=stored,
+            allotment_digest=None if allotment is None else self.records.put(allotment),
         )
         entry = self.ledger.append(kind, body)
         self._say(

@@ -18,6 +18,7 @@ from gonogo.types.release import Plan, Preflight
 from gonogo.types.verdict import Verdict
 from gonogo.workflow import routes
 from gonogo.workflow.decide import find_verdict
+from gonogo.workflow.policies import find
 from gonogo.workflow.workspace import Workspace, open_workspace
 
 
@@ -38,7 +39,7 @@ def release(verdict: str = "", *, folder: Path | str = ".", by: str = "") -> Ope
 
     Both models are packaged and loaded here once, so that a rollback target that cannot be loaded is found before the first step.
     Raises ReleaseRefused for a verdict that is not GO, not the newest or not of today's contract, for evidence against another champion,
-    and while a rollout is under way; PackageRefused and BlobCorrupt for a model that does not load; whatever packaging raises.
+    and while a rollout is under way; PolicyUnknown; PackageRefused and BlobCorrupt for a model that does not load; what packaging raises.
     """
     workspace = open_workspace(folder, by=by)
     entries = tuple(workspace.ledger.entries())
@@ -47,7 +48,7 @@ def release(verdict: str = "", *, folder: Path | str = ".", by: str = "") -> Ope
     held = routes.office(entries, workspace.contract.name)
     if record.go:  # of a NO-GO the plan says more
         _check(workspace, entries, stored, record, held)
-    require_method(workspace.contract.rollout)
+    require_policy(workspace.contract.rollout)
     plan, preflight = _plan(workspace, stored, record, held)
     _load_both(workspace, plan)
     _call_judge(plan)
@@ -67,15 +68,10 @@ def release(verdict: str = "", *, folder: Path | str = ".", by: str = "") -> Ope
     )
 
 
-def require_method(rollout: Rollout) -> None:
-    """Raises ReleaseRefused for a method that nothing here carries out: it would be planned, and then not be done."""
+def require_policy(rollout: Rollout) -> None:
+    """Raises PolicyUnknown where nothing installed would move the share: it would be planned, and then not be done."""
     if rollout.method == "adaptive":
-        raise _refused(
-            "Nothing moves the share of this rollout: no policy of allocation is installed.",
-            found=f"method = adaptive, allocation = {rollout.allocation or 'none'}",
-            expected="canary, blue_green or ab",
-            next="write another rollout.method; its guardrails are judged alike",
-        )
+        find(rollout.allocation)
 
 
 def _verdict(workspace: Workspace, prefix: str) -> Digest:

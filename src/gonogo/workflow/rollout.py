@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +44,16 @@ class WorkerSeen:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ShareMove:
+    """One change of the challenger's share, and why."""
+
+    at: str  # ISO 8601, UTC
+    share: float  # after it
+    because: str  # "certificate" | "allocation" | "harm" | …
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Situation:
     """Where a contract's traffic stands."""
 
@@ -55,6 +66,8 @@ class Situation:
     workers: tuple[WorkerSeen, ...]
     waits_for: str  # what must come before it can move, beside evidence, time and a person; "" for nothing
     waits_since: datetime | None
+    shares: tuple[ShareMove, ...] = ()  # of the rollout, newest last
+    frozen: str = ""  # why a policy may not move the share now; "" where it may, and where none does
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,16 +90,20 @@ def status(folder: Path | str) -> Situation:
     entries = tuple(workspace.ledger.entries())
     now = rollouts.standing(entries, name)
     waiting = _waiting(places) if now is not None and now.is_under_way else None
+    plan = None if now is None else workspace.records.get(Plan, now.rollout)
+    found = None if now is None else latest_judgement(places, now)
     return Situation(
         contract=name,
         champion=registry.champion(entries, name),
         standing=now,
-        plan=None if now is None else workspace.records.get(Plan, now.rollout),
-        judgement=None if now is None else latest_judgement(places, now),
+        plan=plan,
+        judgement=found,
         alarms=() if now is None else _alarms(entries, now),
         workers=_workers(places),
         waits_for=waiting.what if waiting else "",
         waits_since=waiting.since if waiting else None,
+        shares=() if now is None else tuple(_shares(entries, now)),
+        frozen="" if now is None or plan is None else _frozen(plan, now, found),
     )
 
 
@@ -232,6 +249,25 @@ def _is_watched(places: Places) -> bool:
         return reader.is_watched(time.monotonic_ns())
     finally:
         reader.close()
+
+
+def _shares(entries: tuple[Entry, ...], now: Standing) -> Iterator[ShareMove]:
+    share = 0.0
+    for happened in rollouts.history(entries, now.contract):
+        entry, standing = happened.entry, happened.standing
+        if standing.rollout == now.rollout and standing.share != share:
+            share = standing.share
+            yield ShareMove(
+                at=entry.at.isoformat(), share=share, because=str(entry.body.get("because", "")), why=str(entry.body.get("why", ""))
+            )
+
+
+def _frozen(plan: Plan, now: Standing, judgement: Judgement | None) -> str:
+    if plan.moves is None or now.phase is not Phase.CANARY:
+        return ""
+    from gonogo.gates.allocation import frozen
+
+    return frozen(plan, now, judgement)
 
 
 def _workers(places: Places) -> tuple[WorkerSeen, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gonogo.data.labels import SET_TO
+from gonogo.gates.allocation import Periods
 from gonogo.gates.judge import Judge
 from gonogo.serving.judgelog import JudgeLog, read_blocks
 from gonogo.serving.labelclock import LabelClock, Moment, moment
@@ -62,6 +63,7 @@ class Trial:
         self.has_moved = False  # whether the last `read` found more than time
         position: Position | None = None
         self._judge, self._stage = _judge(plan, standing, epoch), _stage(standing)
+        self.periods = _periods(plan, standing, epoch)  # of a canary whose share a policy moves
         for block in read_blocks(self._folder):
             self._feed(block.observations)
             position = block.position
@@ -92,14 +94,15 @@ class Trial:
 
     def enter(self, standing: Standing, epoch: int) -> None:
         """Judge another stage, from where it starts. epoch: of the route when it began."""
-        before = self._judge, self._stage, self.n_observed
+        before = self._judge, self._stage, self.periods, self.n_observed
         self._judge, self._stage = _judge(self.plan, standing, epoch), _stage(standing)
+        self.periods = _periods(self.plan, standing, epoch)
         self.n_observed = 0
         try:
             for block in read_blocks(self._folder):
                 self._feed(block.observations)
         except BaseException:  # a judge who has heard a part of the evidence must never be asked
-            self._judge, self._stage, self.n_observed = before
+            self._judge, self._stage, self.periods, self.n_observed = before
             raise
 
     def read(self, now_ns: int, epoch: int) -> int:
@@ -176,6 +179,8 @@ class Trial:
         self.n_observed += len(lines)
         if before < len(lines):
             self._judge.take(lines[before:])
+            if self.periods is not None:
+                self.periods.take(lines[before:])
 
 
 def warm(plan: Plan) -> None:
@@ -188,11 +193,19 @@ def warm(plan: Plan) -> None:
 def tick_us(plan: Plan, step: int) -> int:
     """How often the judge is told that time passed: often enough for the shortest stage, once a second at most."""
     bake = plan.stages[step].bake_us if 0 <= step < len(plan.stages) else 0
+    if plan.moves is not None:  # periods end with a tick
+        bake = min(bake, plan.moves.every_us)
     return min(max(bake // _TICKS_PER_BAKE, _SHORTEST_TICK_US), _LONGEST_TICK_US)
 
 
 def _judge(plan: Plan, standing: Standing, epoch: int) -> Judge:
     return Judge(plan, standing.step, standing.certified, epoch=epoch, first_epoch=standing.first_epoch, start=standing.start)
+
+
+def _periods(plan: Plan, standing: Standing, epoch: int) -> Periods | None:
+    if plan.moves is None or standing.phase is not Phase.CANARY:
+        return None
+    return Periods(plan, standing.step, epoch=epoch, first_epoch=standing.first_epoch, start=standing.start)
 
 
 def _stage(standing: Standing) -> tuple[int, Phase, int]:
