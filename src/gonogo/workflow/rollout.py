@@ -62,7 +62,7 @@ class Situation:
     alarms: tuple[str, ...]  # of the rollout, newest last
     workers: tuple[WorkerSeen, ...]
     shares: tuple[ShareMove, ...] = ()  # of the rollout, newest last
-    frozen: str = ""  # why a policy may not move the share now; "" where it may, and where none does
+    frozen: str = ""  # why a policy may not move the share now, or not up; "" where it may, and where none does
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -236,9 +236,12 @@ def _shares(entries: tuple[Entry, ...], now: Standing) -> Iterator[ShareMove]:
 def _frozen(plan: Plan, now: Standing, judgement: Judgement | None) -> str:
     if plan.moves is None or now.phase is not Phase.CANARY:
         return ""
-    from gonogo.gates.allocation import frozen
+    from gonogo.gates.allocation import doubted, frozen
 
-    return frozen(plan, now, judgement)
+    if (why := frozen(plan, now, judgement)) or judgement is None:
+        return why
+    doubting = doubted(plan, judgement)
+    return f"it does not rise while {doubting} speaks for harm" if doubting else ""
 
 
 def _workers(places: Places) -> tuple[WorkerSeen, ...]:
