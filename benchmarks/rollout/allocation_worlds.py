@@ -45,9 +45,8 @@ class Course:
     shares: tuple[float, ...]
     harm_at: int  # period in which harm was shown; -1: never
     certified_at: int
-    errors: int  # that callers saw until then, or to the end
+    regret: float  # errors that callers may expect beyond those of the better model; after a rollback the champion answers
     judgement: Judgement
-    lines: np.ndarray
 
 
 def plan(world: World, policy: str, *, share: float, moves: Moves | None, ratio: float = 2.0, alpha: float = 0.05) -> Plan:
@@ -88,12 +87,14 @@ def run(
     moves: Moves | None = MOVES,
     split: bool = True,
     knowing: bool = False,
+    stops: bool = True,
     **more,
 ) -> Course:
     """One rollout. moves: None for a share that stays. split: False judges steered units like the others, which is not valid.
 
     knowing: instead of a policy, somebody moves the share who knows the bucket of every unit that steers (of every unit, without the split)
     and wants the next first events to fall on the challenger more often than the share says. Nobody can do worse.
+    stops: False goes on after harm was shown.
     """
     rng = np.random.default_rng(seed)
     its = plan(world, getattr(policy, "__name__", "p"), share=share, moves=moves, **more)
@@ -105,9 +106,9 @@ def run(
     names |= np.uint64(1)
     names ^= rng.integers(0, 2, len(names), dtype=np.uint64) << np.uint64(63)
     buckets, odd = rng.uniform(size=len(names)), rng.uniform(size=len(names)) < world.frail
-    shares, kept, had = [share], [], np.zeros(len(names), np.bool_)
+    shares, had = [share], np.zeros(len(names), np.bool_)
     harm_at = certified_at = -1
-    errors = 0
+    regret = 0.0
     for period in range(world.periods):
         n = world.requests
         who = rng.integers(0, world.units, n) if world.units else np.arange(period * n, (period + 1) * n)
@@ -125,11 +126,12 @@ def run(
             tick["at_ns"] = 1
             lines = np.concatenate([tick, lines])
         judge.take(lines)
-        kept.append(lines)
-        errors += int(erred.sum())
-        if judge.state.t["failed"].any():
+        regret += _regret(world, arm, period)
+        if judge.state.t["failed"].any() and harm_at < 0:
             harm_at = period
-            break
+            if stops:
+                regret += sum(_regret(world, np.zeros(n, np.bool_), left) for left in range(period + 1, world.periods))
+                break
         if certified_at < 0 and judge.state.t["certified"].all():
             certified_at = period
         if knowing:
@@ -144,10 +146,14 @@ def run(
         shares=tuple(shares),
         harm_at=harm_at,
         certified_at=certified_at,
-        errors=errors,
+        regret=regret,
         judgement=judge.judgement(),
-        lines=np.concatenate(kept),
     )
+
+
+def _regret(world: World, arm: np.ndarray, period: int) -> float:
+    champion, challenger = world.rates if period >= world.late else (world.rates[0], world.rates[0])
+    return float(np.where(arm, challenger, champion).sum() - len(arm) * min(champion, challenger))
 
 
 def _most_unlike(left: np.ndarray, share: float) -> float:

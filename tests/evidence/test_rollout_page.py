@@ -212,3 +212,15 @@ def test_the_headline_is_where_the_rollout_stands(standing: Standing, word: str)
 
 def test_durations_read_as_a_person_says_them() -> None:
     assert [after(4.26), after(75.0), after(7260.0)] == ["4.3 s", "1 min 15 s", "2 h 01 min"]
+
+
+def test_moves_of_a_policy_are_the_line_itself_and_bear_no_number() -> None:
+    def moved(because: str) -> Decision:
+        return Decision(
+            seq=1, at="2026-01-01T00:00:00Z", seconds=5.0, by="c", kind="rollout_step", phase="canary", step=1, share=0.3, because=because, why=""
+        )  # fmt: skip
+
+    drawn = {because: draw_shares([moved(because)], Clock.of(60.0), key="k", title="t") for because in ("certificate", "allocation")}
+    assert ">1</text>" in drawn["certificate"].svg
+    assert ">1</text>" not in drawn["allocation"].svg
+    assert drawn["allocation"].rows[0][-1] == "30 %"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gonogo
 from gonogo.gates.rollout import ALLOCATION
 from gonogo.types.allocation import Allotment
 from gonogo.types.release import Judgement, Phase
@@ -26,18 +27,19 @@ def moves_of(folder):
     return [e for e in entries(folder) if e.body.get("because") == ALLOCATION]
 
 
-def test_a_policy_moves_the_share_and_every_move_replays(world):
+def test_a_policy_moves_the_share_but_not_while_it_is_held_and_every_move_replays(world):
     contract = world / "contract.toml"
     contract.write_text(contract.read_text().replace("[rollout]\n", ADAPTIVE).replace('bake = "200ms"', 'bake = "2s"'))
-    import gonogo
-
     gonogo.run(world)
     with serving(world) as served, calling(served) as callers:
-        opened = release(folder=world)
-        assert opened.plan.moves is not None
+        release(folder=world)
         wait_for(lambda: moves_of(world))
-        told = rollout.status(world)
-        assert told.shares[-1].because in (ALLOCATION, "certificate")
+        rollout.hold(world, why="lunch")
+        held, asked = served.standing(), callers.n()
+        wait_for(lambda: callers.n() > asked + 300)
+        assert (served.standing().share, served.standing().phase) == (held.share, Phase.CANARY)
+        assert rollout.status(world).frozen == "on hold: lunch"
+        rollout.resume(world, why="fed")
         served.reaches(Phase.SETTLED)
         callers.end()
         assert callers.n() == callers.n(200)
@@ -49,24 +51,3 @@ def test_a_policy_moves_the_share_and_every_move_replays(world):
         for name, kind in (("allotment", Allotment), ("judgement", Judgement)):
             assert isinstance(replay_judgement(entry.body[name], folder=world).judgement, kind)
     assert "epsilon_greedy moves the share" in rollout_page(world).read_text()
-
-
-def test_a_held_rollout_keeps_its_share(world):
-    contract = world / "contract.toml"
-    # In steps so small that the policy is far from where it wants to be, however late the order comes.
-    slowly = ADAPTIVE.replace("step_at_most = 0.2", "step_at_most = 0.01")
-    contract.write_text(contract.read_text().replace("[rollout]\n", slowly).replace('bake = "200ms"', 'bake = "30s"'))
-    import gonogo
-
-    gonogo.run(world)
-    with serving(world, workers=1) as served, calling(served) as callers:
-        release(folder=world)
-        wait_for(lambda: moves_of(world))
-        rollout.hold(world, why="lunch")
-        held = wait_for(lambda: (now := served.standing()).held and now)
-        told, asked = len(moves_of(world)), callers.n()
-        wait_for(lambda: callers.n() > asked + 300)
-        assert (len(moves_of(world)), served.standing().share) == (told, held.share)
-        assert rollout.status(world).frozen == "on hold: lunch"
-        rollout.resume(world, why="fed")
-        wait_for(lambda: len(moves_of(world)) > told)

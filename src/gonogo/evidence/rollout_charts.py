@@ -160,9 +160,11 @@ def _phases(canvas: Canvas, decisions: Sequence[Decision], x: Scale, clock: Cloc
 
 
 def _numbers(canvas: Canvas, decisions: Sequence[Decision], x: Scale, y: Scale, clock: Clock) -> None:
-    """Each decision by its number above the line; close ones climb so that none hides another."""
+    """Each decision by its number above the line; close ones climb so that none hides another. A policy's moves are the line itself."""
     taken: list[float] = []
     for i, decision in enumerate(decisions, 1):
+        if decision.because == "allocation":
+            continue
         at = x(clock(decision.seconds))
         near = sum(1 for other in taken[-3:] if abs(other - at) < 15)
         canvas.line(at, 46.0 + 14 * near, at, y(0), "zero")
@@ -172,7 +174,7 @@ def _numbers(canvas: Canvas, decisions: Sequence[Decision], x: Scale, y: Scale, 
 
 def _turns(decisions: Iterable[Decision]) -> list[Decision]:
     """The decisions with which a stage begins or all ends."""
-    return [d for d in decisions if d.kind in ("rollout_step", "release", "rollback")]
+    return [d for d in decisions if d.kind in ("rollout_step", "release", "rollback") and d.because != "allocation"]
 
 
 def _by_stage(spots: Sequence[Spot]) -> list[list[Spot]]:

@@ -70,13 +70,26 @@ class _ByUnit:
     total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
     def plus(self, unit: NDArray[np.uint64], rows: NDArray[np.float64], total: NDArray[np.float64]) -> _ByUnit:
-        """With these beside; a unit may stand twice. In one order, so that the same rows give the same bits."""
-        units, place = np.unique(np.concatenate([self.unit, unit]), return_inverse=True)
-        counted, summed = (
-            np.bincount(place, weights=np.concatenate(both), minlength=len(units)).astype(np.float64)
-            for both in ((self.rows, rows), (self.total, total))
+        """With these rows beside; a unit may stand twice. In one order, so that the same rows give the same bits."""
+        units, place = np.unique(unit, return_inverse=True)
+        counted, summed = (np.bincount(place, weights=one, minlength=len(units)).astype(np.float64) for one in (rows, total))
+        return self.merged(_ByUnit(unit=units, rows=counted, total=summed))
+
+    def merged(self, other: _ByUnit) -> _ByUnit:
+        """Both together. Few units into many: nothing is sorted again."""
+        at = np.searchsorted(self.unit, other.unit)
+        known = np.zeros(len(at), np.bool_)
+        inside = at < len(self.unit)
+        known[inside] = self.unit[at[inside]] == other.unit[inside]
+        rows, total = self.rows.copy(), self.total.copy()
+        rows[at[known]] += other.rows[known]
+        total[at[known]] += other.total[known]
+        new = ~known
+        return _ByUnit(
+            unit=np.insert(self.unit, at[new], other.unit[new]),
+            rows=np.insert(rows, at[new], other.rows[new]),
+            total=np.insert(total, at[new], other.total[new]),
         )
-        return _ByUnit(unit=units, rows=counted, total=summed)
 
     def sums(self) -> Sums:
         means = self.total / np.maximum(self.rows, 1.0)
@@ -139,7 +152,7 @@ class Periods:
     def _close(self) -> None:
         self._sum_up(self._waiting)
         self._waiting = self._waiting[:0]
-        self._ever = [ever.plus(new.unit, new.rows, new.total) for ever, new in zip(self._ever, self._lately, strict=True)]
+        self._ever = [ever.merged(new) for ever, new in zip(self._ever, self._lately, strict=True)]
         (champion, challenger, gain), lately = (one.sums() for one in self._ever), [one.sums() for one in self._lately]
         self.closed = Closed(
             period=self._periods,

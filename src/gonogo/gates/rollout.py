@@ -238,7 +238,7 @@ def _of_another(plan: Plan, standing: Standing, judgement: Judgement) -> str:
 
 def _passed(plan: Plan, standing: Standing, judgement: Judgement, *, hurry: bool) -> Move:
     stage = plan.stages[standing.step]
-    if stage.phase is Phase.CANARY and standing.share < stage.share and not hurry:
+    if plan.moves is not None and standing.share < stage.share and not hurry:
         why = f"All is shown; the policy gives the challenger {standing.share:.1%}, less than the {stage.share:.1%} that it began with."
         return Move(act=Act.STAY, why=why, alarm=judgement.alarm)
     if judgement.baked_us < stage.bake_us and not hurry:

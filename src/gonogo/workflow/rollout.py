@@ -67,7 +67,7 @@ class Situation:
     waits_for: str  # what must come before it can move, beside evidence, time and a person; "" for nothing
     waits_since: datetime | None
     shares: tuple[ShareMove, ...] = ()  # of the rollout, newest last
-    frozen: str = ""  # why a policy may not move the share now; "" where it may, and where none does
+    frozen: str = ""  # why a policy may not move the share now, or not up; "" where it may, and where none does
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -265,9 +265,12 @@ def _shares(entries: tuple[Entry, ...], now: Standing) -> Iterator[ShareMove]:
 def _frozen(plan: Plan, now: Standing, judgement: Judgement | None) -> str:
     if plan.moves is None or now.phase is not Phase.CANARY:
         return ""
-    from gonogo.gates.allocation import frozen
+    from gonogo.gates.allocation import doubted, frozen
 
-    return frozen(plan, now, judgement)
+    if (why := frozen(plan, now, judgement)) or judgement is None:
+        return why
+    doubting = doubted(plan, judgement)
+    return f"it does not rise while {doubting} speaks for harm" if doubting else ""
 
 
 def _workers(places: Places) -> tuple[WorkerSeen, ...]:
