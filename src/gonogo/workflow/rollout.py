@@ -119,6 +119,14 @@ def _order(command: str, folder: Path | str, *, why: str, by: str) -> Done:
         raise ReleaseRefused(f"There is no rollout of {name}.", found="none", expected="one that is under way", next="gonogo release")
     plan = workspace.records.get(Plan, now.rollout)
     judgement = latest_judgement(places, now)
+    if command == "advance" and not is_watched(places):
+        raise ReleaseRefused(
+            "Nobody judges this rollout now: what was judged last is of another time.",
+            found="no controller that gives signs of life",
+            expected="a judgement of now",
+            where=f"rollout {now.rollout[:15]}",
+            next="gonogo serve, then advance",
+        )
     move = table.command(command, plan, now, judgement, why=why)
     stored = workspace.records.put(judgement) if judgement is not None and move.act in (table.Act.STEP, table.Act.RELEASE) else None
     kind, body = table.entry_of(move, plan, now, epoch=course.epoch + 1, judgement=judgement if stored else None, judgement_digest=stored)
@@ -184,6 +192,19 @@ def _set_route_alone(workspace: Workspace) -> None:
             writer.close()
     finally:
         lock.close()
+
+
+def is_watched(places: Places) -> bool:
+    """Does a controller give signs of life?"""
+    from gonogo.serving.route import RouteReader
+
+    if not places.route.exists():
+        return False
+    reader = RouteReader(places.route)
+    try:
+        return reader.is_watched(time.monotonic_ns())
+    finally:
+        reader.close()
 
 
 def latest_judgement(places: Places, now: Standing) -> Judgement | None:
