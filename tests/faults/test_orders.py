@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 
@@ -15,12 +16,13 @@ from gonogo.types.evidence import Evidence
 from gonogo.types.record import canonical
 from gonogo.types.release import Phase, Plan
 from gonogo.types.verdict import Verdict
+from gonogo.workflow.control import Controller
 from gonogo.workflow.release import release
 from gonogo.workflow.rollout import advance
 from gonogo.workflow.serve import prepare
 from gonogo.workflow.workspace import open_workspace
 from tests.gates.rollout_worlds import judgement
-from tests.web.served import NAME
+from tests.web.served import NAME, wait_for
 
 DAYS_NS = 30 * 86_400_000_000_000
 
@@ -95,3 +97,26 @@ def test_an_experiment_whose_sample_cannot_be_worked_out_is_not_begun(world):
     assert gonogo.run(world).verdict.go
     with pytest.raises(ReleaseRefused, match="cannot be worked out"):
         release(folder=world)
+
+
+def test_a_controller_without_a_judge_gives_no_sign_of_life(world, monkeypatch):
+    """His loops are compiled anew, or that never ends: nobody sees what the challenger does, so it answers nobody."""
+    release(folder=world)
+    stepped(world, Phase.CANARY, share=0.2)
+    prepare(world)
+    comes, now = threading.Event(), [10**12]
+    monkeypatch.setattr("gonogo.workflow.control._call_judge", lambda plan: comes.wait(60))
+    controller = Controller(world, NAME, clock=lambda: now[0], say=lambda text: None)
+    reader = RouteReader(Places.of(world).route)
+    try:
+        controller.turn()
+        assert reader.is_watched(now[0])
+        now[0] += 11 * 10**9
+        controller.turn()
+        assert not reader.is_watched(now[0])
+        comes.set()
+        wait_for(lambda: controller.turn() or reader.is_watched(now[0]))
+    finally:
+        comes.set()
+        controller.close()
+        reader.close()

@@ -50,6 +50,7 @@ _TRIED = (Phase.SHADOW, Phase.CANARY, Phase.FULL)
 _MOST_DEATHS, _DEATHS_WITHIN_NS = 3, 60_000_000_000
 _SHOW_EVERY_NS = 1_000_000_000
 _CLOCK = "the clocks disagree"
+_BLIND_NS = 10_000_000_000  # a rollout may be without a judge: he is read again in one or two, and compiled anew in half a minute
 
 
 class Controller:
@@ -98,6 +99,7 @@ class Controller:
         self._pids_of = -1  # the step in which deaths are counted
         self._deaths: list[int] = []
         self._calling: threading.Thread | None = None
+        self._called_ns = 0
 
     # ── one turn ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -111,6 +113,9 @@ class Controller:
         except (LedgerBusy, StorageFailed, LogFailed) as error:
             # No sign of life: two seconds later the champion answers alone, whatever the route says.
             self._in_trouble(error)
+            return
+        if self._is_blind(now):
+            self._in_trouble(HouseError("Nobody can judge the rollout yet.", found="no judge", expected="one within ten seconds"))
             return
         self._said_trouble = ""
         self._route.renew(self._clock())
@@ -294,9 +299,17 @@ class Controller:
     def _has_judge(self, plan: Plan) -> bool:
         """Reading his libraries takes a second, the first time on a machine a minute: in a thread, for nobody waits to go back."""
         if self._calling is None:
+            self._called_ns = self._clock()
             self._calling = threading.Thread(target=_call_judge, args=(plan,), name="gonogo-judge", daemon=True)
             self._calling.start()
         return not self._calling.is_alive()
+
+    def _is_blind(self, now_ns: int) -> bool:
+        """Is a challenger tried, and has there been nobody for too long who could see what it does?"""
+        now = self.standing
+        if now is None or now.phase not in _TRIED or self._calling is None or not self._calling.is_alive():
+            return False
+        return now_ns - self._called_ns > _BLIND_NS
 
     def _prove_target(self, plan: Plan, now_ns: int) -> None:
         """Can the one that is brought back still be loaded by a worker that starts now?"""
