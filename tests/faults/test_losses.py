@@ -94,7 +94,7 @@ def test_a_wall_clock_that_jumps_while_labels_are_waited_for_holds_until_a_perso
         began = served.reaches(Phase.SHADOW, Phase.CANARY)
         wait_for((Places.of(lossy).judge_of(began.rollout) / "clock.json").exists, timeout_s=30)
         jump(lossy, hours)
-        os.kill(served.controller(), signal.SIGKILL)
+        os.kill(wait_for(served.controller), signal.SIGKILL)  # never 0, which is everybody
         wait_for(lambda: status(lossy).standing.held.startswith("Clock: "), timeout_s=60)
         stands = status(lossy)
         assert any(alarm.startswith("the clocks disagree: ") for alarm in stands.alarms)

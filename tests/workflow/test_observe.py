@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from gonogo.families.registry import find
+from gonogo.types.evidence import UnitScores
 from gonogo.types.traffic import FRAME, OBSERVATION, AnswerStatus, Arm, FrameKind, ObservationKind
 from gonogo.workflow.losses import Matured, losses, metrics_of
 from gonogo.workflow.observe import mark, observations
@@ -121,3 +124,33 @@ def test_one_outcome_that_cannot_be_scored_silences_no_other(metrics):
 
 def test_nothing_matured_is_no_loss(metrics):
     assert len(losses(matured([], [], []), metrics, "p")) == 0
+
+
+@dataclass(frozen=True)
+class Odd:
+    """A plugin's metric that says something else than was asked of it."""
+
+    says: Callable[[int], np.ndarray]
+    name: str = "odd"
+    measured_in: str = ""
+    better: str = "lower"
+
+    def score(self, predictions, outcomes):
+        value = self.says(len(predictions))
+        return UnitScores(unit=np.arange(len(value)), value=value, weight=np.ones(len(value)))
+
+
+def _raise(n: int) -> np.ndarray:
+    raise ZeroDivisionError("by nought")
+
+
+@pytest.mark.parametrize("says", [_raise, lambda n: np.array([0.25, 0.5]), lambda n: np.full((n, 1), 0.1), lambda n: np.zeros(0)])
+def test_a_metric_that_raises_or_says_another_number_of_losses_gives_none(says):
+    found = losses(matured([0.9, 0.2, 0.4], [0.5, 0.1, 0.3], [1, 1, 0]), (Odd(says),), "p")
+    assert np.isnan(found["value"]).all()
+    assert np.isnan(found["other"]).all()
+
+
+def test_one_number_for_all_rows_is_not_laid_on_each_of_them():
+    found = losses(matured([0.9, 0.2], [0.5, 0.1], [1, 1]), (Odd(lambda n: np.array([0.25 * n])),), "p")
+    assert found["value"].tolist() == [0.25, 0.25]  # each row was asked alone

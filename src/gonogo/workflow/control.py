@@ -110,6 +110,7 @@ class Controller:
         self._pids_of = -1  # the step in which deaths are counted
         self._deaths: list[int] = []
         self._calling: threading.Thread | None = None
+        self._called_ns = 0
 
     # ── one turn ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -340,6 +341,7 @@ class Controller:
     def _has_judge(self, plan: Plan) -> bool:
         """Reading his libraries takes a second, the first time on a machine a minute: in a thread, for nobody waits to go back."""
         if self._calling is None:
+            self._called_ns = self._clock()
             self._calling = threading.Thread(target=_call_judge, args=(plan,), name="gonogo-judge", daemon=True)
             self._calling.start()
         return not self._calling.is_alive()

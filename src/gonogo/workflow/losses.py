@@ -6,13 +6,13 @@ is NaN, which the judge takes for no evidence, never for a loss of zero.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gonogo.types.errors import GonogoError
 from gonogo.types.protocols import Family, Metric
 from gonogo.types.traffic import OBSERVATION, ObservationKind
 from gonogo.workflow.observe import Observations
@@ -71,13 +71,11 @@ def _scored(
         return found
     try:
         found[answered] = _score(metric, output, predictions[answered], {n: [c[i] for i in answered] for n, c in outcomes.items()})
-    except (ValueError, GonogoError):
+    except Exception:  # a metric of a plugin may raise anything: what it cannot say is no evidence, and too much of that an error
         # One row that the metric refuses must not silence the others: each is asked alone.
         for i in answered:
-            try:
+            with contextlib.suppress(Exception):
                 found[i] = _score(metric, output, predictions[i : i + 1], {n: [c[i]] for n, c in outcomes.items()})[0]
-            except (ValueError, GonogoError):
-                continue
     return found
 
 
@@ -89,4 +87,6 @@ def _score(metric: Metric, output: str, predictions: NDArray[np.float64], outcom
     scores = metric.score(pa.table({output: predictions}), table)
     with np.errstate(divide="ignore", invalid="ignore"):
         loss = np.asarray(scores.value, np.float64) / np.asarray(scores.weight, np.float64)
+    if loss.shape != (n,):  # one number for all of them would be laid on each
+        raise ValueError(f"{metric.name} says {loss.shape} losses of {n} rows")
     return -loss if metric.better == "higher" else loss

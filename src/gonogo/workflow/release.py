@@ -103,6 +103,13 @@ def _check(workspace: Workspace, entries: tuple[Any, ...], stored: Digest, verdi
             expected=held.champion[:19],
             next=f"gonogo run {workspace.folder}: it measures against the champion of today",
         )
+    if not held.is_released and against.champion_is != "baseline":
+        raise _refused(
+            "The verdict was reached against a model that has been brought back since.",
+            found=against.champion[:19],
+            expected=f"{held.champion[:19]}, which answers now",
+            next=f"gonogo run {workspace.folder}: it measures against what is there today",
+        )
 
 
 def _plan(workspace: Workspace, stored: Digest, verdict: Verdict, held: routes.Office) -> tuple[Plan, Preflight]:
@@ -124,7 +131,14 @@ def _plan(workspace: Workspace, stored: Digest, verdict: Verdict, held: routes.O
     traffic = measured_traffic(Places.of(workspace.folder), draft, evidence)
     kept, unwatched = choose_slices(draft, traffic)
     sample = planned_sample(workspace.contract, traffic) if draft.method == "ab" else 0
-    made = plan(workspace.contract, verdict, **named, slices=kept, sample=sample or 0)
+    if sample is None:
+        raise _refused(
+            "How many units this A/B test needs cannot be worked out, so it would end at any number.",
+            found="no guardrail on outcomes whose spread the evidence knows",
+            expected="a [[guardrails]] with a metric on outcomes and at_most",
+            next='add one, or release with method = "canary", which needs no sample',
+        )
+    made = plan(workspace.contract, verdict, **named, slices=kept, sample=sample)
     return made, preflight(made, traffic, unwatched=unwatched)
 
 

@@ -144,6 +144,14 @@ def _order(command: str, folder: Path | str, *, why: str, by: str) -> Done:
         raise ReleaseRefused(f"There is no rollout of {name}.", found="none", expected="one that is under way", next="gonogo release")
     plan = workspace.records.get(Plan, now.rollout)
     judgement = latest_judgement(places, now)
+    if command == "advance" and not is_watched(places):
+        raise ReleaseRefused(
+            "Nobody judges this rollout now: what was judged last is of another time.",
+            found="no controller that gives signs of life",
+            expected="a judgement of now",
+            where=f"rollout {now.rollout[:15]}",
+            next="gonogo serve, then advance",
+        )
     move = table.command(command, plan, now, judgement, why=why)
     stored = workspace.records.put(judgement) if judgement is not None and move.act in (table.Act.STEP, table.Act.RELEASE) else None
     kind, body = table.entry_of(move, plan, now, epoch=course.epoch + 1, judgement=judgement if stored else None, judgement_digest=stored)
@@ -235,12 +243,13 @@ def _waiting(places: Places) -> Waiting | None:
     if not living(places.workers):
         return None  # nobody serves, which is said beside it
     said = read_waiting(places)
-    if _is_watched(places):
+    if is_watched(places):
         return said
     return Waiting(what=NO_CONTROLLER, since=datetime.now(UTC)) if said is None else replace(said, what=f"{NO_CONTROLLER} {said.what}")
 
 
-def _is_watched(places: Places) -> bool:
+def is_watched(places: Places) -> bool:
+    """Does a controller give signs of life?"""
     try:
         reader = RouteReader(places.route)
     except StorageFailed:

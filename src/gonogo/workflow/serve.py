@@ -48,6 +48,7 @@ def prepare(folder: Path | str, *, say: Callable[[str], None] = lambda text: Non
     try:
         # A share is the controller's to give, once every worker holds what it needs.
         first = wanted if wanted.share == 0 else wanted.alone()
+        writer.end_lease()  # one of an earlier start of the machine, whose clock was ahead of this one's, would last for days
         if writer.current() != wanted:
             writer.write(first)
     finally:
