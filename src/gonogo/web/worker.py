@@ -162,6 +162,10 @@ class Worker:
                 self.answerer.drop(package)
                 self._loaded.pop(package, None)
                 self._say_holds()
+        if any(package not in wanted for package in self._refused):
+            # Released again, it is tried again: an old refusal would bring it back before it was looked at.
+            self._refused = {package: why for package, why in self._refused.items() if package in wanted}
+            self._say_holds()
         if any(package in self._refused for package in wanted) and now - self._refused_ns > _TRY_AGAIN_NS:
             held = self.answerer.held  # of these only the next proof says that they are well again
             self._refused, self._refused_ns = {package: why for package, why in self._refused.items() if package in held}, now
