@@ -129,6 +129,9 @@ def _go(served: Served, found: list[Kill], until: float, course) -> None:
     except AssertionError as error:
         print(f"STUCK  {str(error)[:2000]}\n{rollout.status(served.folder).waits_for}", flush=True)
         raise
+    if not new:
+        print(f"      not reached: {killing.unreached(served.folder)}, {served.standing()}", flush=True)
+        killing.disarm(served.folder)
     for kill in new:
         found.append(kill)
         print(f"{len(found):>4}  {kill.edge:<28} {kill.role:<10} {kill.place:<10}  back {kill.back:5.2f} s", flush=True)
@@ -194,7 +197,8 @@ def _back(served: Served, stage: str, place: str, why: str) -> list[Kill]:
         served.reaches(Phase.ROLLED_BACK, timeout_s=60)
         for mark in ("fault", "refuse"):
             (folder / mark).unlink(missing_ok=True)
-        wait_for(lambda: len(killing.kills(folder)) > n, timeout_s=10, what=f"a kill at {place}, {stage}, {why}")
+        with contextlib.suppress(AssertionError):  # told in the end: fewer kills than places
+            wait_for(lambda: len(killing.kills(folder)) > n, timeout_s=5)
     left_from = history(entries(folder), NAME)[-2].standing
     edge = f"{left_from.phase.value} {left_from.share:g} back by {why}"
     return [_told(kill, edge, back, by=why) for kill in killing.kills(folder)[n:]]

@@ -131,6 +131,8 @@ def loaded(blobs, digest, **how):
     die("loads", "challenger")
     while (FOLDER / "slow").exists():
         time.sleep(0.005)
+    if (FOLDER / "fatal").exists():
+        os.kill(os.getpid(), signal.SIGKILL)
     if (FOLDER / "refuse").exists():
         raise PackageRefused("It answers no probe.")
     model = load(blobs, digest, **how)
