@@ -27,8 +27,9 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,6 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=15.0)
-    parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
     random.seed(options.seed)
     until = time.monotonic() + 60 * options.minutes
@@ -111,33 +111,34 @@ def main() -> None:
 
 def edges(served: Served, until: float) -> list[Kill]:
     """One rollout after the other, each with its kills."""
+    courses = [partial(_forward, served, place) for place in (*CONTROLLER, *PAGE, *LOAD)] + [
+        partial(_back, served, stage, place, why)
+        for stage in ("registered", *STAGES[:-1])
+        for place in (*ENTRY, *ROUTE, *PAGE)
+        for why in ("harm", "order")
+    ]
     found: list[Kill] = []
-    for place in (*CONTROLLER, *PAGE, *LOAD):
-        _go(served, found, until, lambda place=place: _forward(served, place))
-    for stage in ("registered", *STAGES[:-1]):
-        for place in (*ENTRY, *ROUTE, *PAGE):
-            _go(served, found, until, lambda place=place, stage=stage: _back(served, stage, place, "harm"))
-            _go(served, found, until, lambda place=place, stage=stage: _back(served, stage, place, "order"))
+    n_unreached = n_begun = 0
+    for n_begun, course in enumerate(courses, 1):
+        if time.monotonic() > until:
+            n_begun -= 1
+            break
+        new = course()
+        if not new:
+            n_unreached += 1
+            print(f"      not reached: {killing.unreached(served.folder)} {course.args[1:]}, {served.standing()}", flush=True)
+            killing.disarm(served.folder)
+        for kill in new:
+            found.append(kill)
+            print(
+                f"{len(found):>4}  rollout {n_begun:>3} of {len(courses)}  {kill.edge:<28} {kill.role:<10} {kill.place:<10}  back {kill.back:5.2f} s",
+                flush=True,
+            )
+    print(f"{n_begun} of {len(courses)} rollouts; in {n_unreached} of them nobody came to the place any more")
     return found
 
 
-def _go(served: Served, found: list[Kill], until: float, course) -> None:
-    if time.monotonic() > until:
-        return
-    try:
-        new = course()
-    except AssertionError as error:
-        print(f"STUCK  {str(error)[:2000]}\n{rollout.status(served.folder).waits_for}", flush=True)
-        raise
-    if not new:
-        print(f"      not reached: {killing.unreached(served.folder)}, {served.standing()}", flush=True)
-        killing.disarm(served.folder)
-    for kill in new:
-        found.append(kill)
-        print(f"{len(found):>4}  {kill.edge:<28} {kill.role:<10} {kill.place:<10}  back {kill.back:5.2f} s", flush=True)
-
-
-def _open(served: Served, before=lambda epoch: None) -> int:
+def _open(served: Served, before: Callable[[int], None] = lambda epoch: None) -> int:
     """A rollout that is opened; the epoch before its first step. before: arm what is to be killed."""
     now = served.standing()
     if now is not None and now.phase is Phase.SETTLED:
@@ -176,11 +177,10 @@ def _forward(served: Served, place: str) -> list[Kill]:
 def _back(served: Served, stage: str, place: str, why: str) -> list[Kill]:
     """To that stage and back, killed at that place of the way back."""
     folder, n = served.folder, len(killing.kills(served.folder))
-    marks = ["slow"] if stage == "registered" else []
-    for mark in marks:
-        (folder / mark).touch()
-    if stage == "registered" and why == "harm":
-        (folder / "refuse").touch()
+    if stage == "registered":
+        (folder / "slow").touch()  # it stays there for as long as nobody has loaded it
+        if why == "harm":
+            (folder / "refuse").touch()
     with _Back(served, n) as back:
         epoch = _open(served)
         if stage == "registered":
@@ -241,15 +241,16 @@ class _Back:
 
     def __exit__(self, *raised: object) -> None:
         if not raised[0]:
-            wait_for(lambda: self._seen and all(self._seen[-1][1:]), what="everybody is back")
+            last = max((kill.at_ns for kill in killing.kills(self._served.folder)), default=0)
+            wait_for(lambda: self._seen and self._seen[-1][0] > last and all(self._seen[-1][1:]), what="everybody is back")
         self._stop.set()
         self._thread.join()
 
     def _look(self) -> None:
         cell = Cell(self._served.places.route)
         while not self._stop.wait(0.01):
-            killed = [kill.at_ns for kill in killing.kills(self._served.folder)[self._n :]]
-            now, latest = time.monotonic_ns(), max(killed, default=0)
+            now = time.monotonic_ns()  # before it is asked who was killed: what is seen then is later than all of them
+            latest = max((kill.at_ns for kill in killing.kills(self._served.folder)[self._n :]), default=0)
             renewed = cell.number(0) - LEASE_NS
             pages = self._served.pages()
             is_full = len(pages) == self._served.workers and all(p.heartbeat_ns > latest and p.holds.ready for p in pages)
