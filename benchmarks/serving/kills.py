@@ -131,7 +131,8 @@ def edges(served: Served, until: float) -> list[Kill]:
         for kill in new:
             found.append(kill)
             print(
-                f"{len(found):>4}  rollout {n_begun:>3} of {len(courses)}  {kill.edge:<28} {kill.role:<10} {kill.place:<10}  back {kill.back:5.2f} s",
+                f"{len(found):>4}  rollout {n_begun:>3} of {len(courses)}  {kill.edge:<28} {kill.role:<10} {kill.place:<10}"
+                f"  back {kill.back:5.2f} s",
                 flush=True,
             )
     print(f"{n_begun} of {len(courses)} rollouts; in {n_unreached} of them nobody came to the place any more")
