@@ -1,11 +1,12 @@
 """How long does it take from the event that decides to the last answer of the challenger, and how many slip through?
 
-    python benchmarks/serving/rollback.py [--rollbacks 200] [--rate 1000] [--by order|harm]
+    python benchmarks/serving/rollback.py [--rollbacks 200] [--rate 1000] [--by both|order|harm] [--minutes 15]
 
 A server with two workers, a process of callers with requests at moments drawn beforehand at a fixed rate, a canary of half of the traffic.
 Each round ends with a rollback: by an order, whose moment is taken before the order is read; or by harm, from the moment of the answer at
-which the judge, told line by line, has his proof. Ledger, route and workers are all in the figure. Answers are read from the prediction
-log, by the monotonic clock of the machine; the route's moment by a process that looks at it every 0.2 ms.
+which the judge, told line by line, has his proof; in turn where both are asked for. No round begins after `--minutes`. Ledger, route and
+workers are all in the figure. Answers are read from the prediction log, by the monotonic clock of the machine; the route's moment by a
+thread that looks at it every 0.2 ms.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ CONNECTIONS = 32
 class Round:
     """One rollback: milliseconds from the event that decides."""
 
+    by: str  # order, harm
     recorded: float  # the order stands in the ledger; NaN where nobody ordered
     routed: float  # the route is written
     last: float  # the last answer of the challenger; 0 if there was none after the event
@@ -138,7 +140,7 @@ def one_round(served: Served, tail: Tail, by: str) -> Round:
     def ms(moment: int) -> float:
         return (moment - began) / 1e6 if moment else float("nan")
 
-    return Round(ms(recorded), ms(routed), ms(max(late, default=began)), len(late), max(in_flight.values(), default=0))
+    return Round(by, ms(recorded), ms(routed), ms(max(late, default=began)), len(late), max(in_flight.values(), default=0))
 
 
 def _order(folder: Path) -> int:
@@ -183,7 +185,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rollbacks", type=int, default=200)
     parser.add_argument("--rate", type=float, default=1000.0)
-    parser.add_argument("--by", choices=("order", "harm"), default="order")
+    parser.add_argument("--by", choices=("both", "order", "harm"), default="both")
+    parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--call", type=int, default=0, help=argparse.SUPPRESS)  # the port: be the callers
     options = parser.parse_args()
     if options.call:
@@ -192,15 +195,18 @@ def main() -> None:
     found: list[Round] = []
     try:
         folder = make(home / NAME, QUICK)
-        served = Served(folder, environment=canaries.environment(folder, "raise") if options.by == "harm" else {})
+        # The same server for both: the challenger raises once the fault is there, and until then is what it was.
+        served = Served(folder, environment=canaries.environment(folder, "raise"))
         callers = subprocess.Popen([sys.executable, __file__, "--call", str(served.port), "--rate", str(options.rate)])
         try:
             tail = Tail(served.places.log)
-            for i in range(options.rollbacks):
-                found.append(one_round(served, tail, options.by))
+            until = time.monotonic() + 60 * options.minutes
+            while len(found) < options.rollbacks and time.monotonic() < until:
+                found.append(one_round(served, tail, ("order", "harm")[len(found) % 2] if options.by == "both" else options.by))
                 one = found[-1]
                 print(
-                    f"{i + 1:>4}  recorded {one.recorded:6.1f}  routed {one.routed:6.1f}  last {one.last:6.1f} ms"
+                    f"{len(found):>4} of {options.rollbacks}  {one.by:<5}"
+                    f"  recorded {one.recorded:6.1f}  routed {one.routed:6.1f}  last {one.last:6.1f} ms"
                     f"  {one.n_after:>3} after the event, {one.in_flight} in flight",
                     flush=True,
                 )
@@ -210,7 +216,9 @@ def main() -> None:
             served.end()
     finally:
         shutil.rmtree(home)
-    _report(found, options.by, options.rate)
+    for by in ("order", "harm"):
+        if of := [one for one in found if one.by == by]:
+            _report(of, by, options.rate)
 
 
 def _report(found: list[Round], by: str, rate: float) -> None:

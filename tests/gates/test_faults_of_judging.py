@@ -270,6 +270,14 @@ def test_an_arm_that_answers_where_it_should_not_holds_and_alarms(step: int, liv
     assert (found.status, found.alarm) == (Status.ERROR, "an arm answers that should not")
 
 
+def test_the_champion_that_answers_alone_while_nobody_watches_holds_nothing_up_at_full_traffic() -> None:
+    lines = mixed(shadowed(5_000, rates=(0.06, 0.06), live=Arm.CHALLENGER), ticks(20, 40))
+    with_alone = mixed(lines, shadowed(500, rates=(0.5, 0.5), live=Arm.CHAMPION))
+    watched, found = judged(plan(), lines, FULL), judged(plan(), with_alone, FULL)
+    assert (watched.status, found.status) == (Status.PASS, Status.PASS)
+    assert found.rulings == watched.rulings
+
+
 def test_a_contract_that_is_edited_changes_nothing_for_a_rollout_that_is_under_way() -> None:
     edited = plan(watch(ratio_at_most=50.0))
     found = judged(edited, answers(3_000))  # somebody judges by the new contract

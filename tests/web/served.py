@@ -22,6 +22,7 @@ from gonogo.ledger import rollouts
 from gonogo.serving.places import Places
 from gonogo.serving.workerpage import Seen, living
 from gonogo.types.release import Phase, Standing
+from gonogo.workflow import rollout
 from gonogo.workflow.workspace import open_stores
 
 T = TypeVar("T")
@@ -126,7 +127,14 @@ class Served:
             now = self.standing()
             return now if now is not None and now.phase in phases else None
 
-        found = wait_for(look, timeout_s=timeout_s, what=f"{phases}: {self.standing()} {self.said()}")
+        try:
+            found = wait_for(look, timeout_s=timeout_s)
+        except AssertionError:
+            situation = rollout.status(self.folder)
+            raise AssertionError(
+                f"it never reached {', '.join(phase.value for phase in phases)}: {situation.standing}\n"
+                f"waits for: {situation.waits_for or 'nothing'}\n{situation.judgement}\n{situation.alarms}\n{self.said()}"
+            ) from None
         assert found is not None
         return found
 

@@ -415,7 +415,8 @@ def _live(line, r, s, keys, marks):  # type: ignore[no-untyped-def]
     if line.unit == np.uint64(0):
         return
     if arm != live:
-        s.n[STRAY] += 1
+        if arm == 1 or line.share > 0.0:  # with a share of 0 nobody watched, and the champion is who answers then
+            s.n[STRAY] += 1
         return
     s.n[LIVE_ANSWERS] += 1
     _outage(status, s)

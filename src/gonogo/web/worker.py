@@ -119,10 +119,13 @@ class Worker:
     # ── following ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def load_first(self) -> None:
-        """Load what the route names before the first request. A model that is refused is said on the page; others may answer."""
+        """Load who answers by the route before the first request. A model that is refused is said on the page; others may answer.
+
+        What is only to be made ready comes after: one that kills its process while it is loaded must not keep everybody from answering.
+        """
         route = self.reader.current(time.monotonic_ns())
         if route is not None:
-            self._load(route.packages)
+            self._load([package for package in (route.champion_package, route.challenger_package) if package])
 
     def beat(self) -> None:
         """One look at the route: what is new is loaded, what is old let go, and the page says so. By the thread that answers."""
@@ -162,6 +165,10 @@ class Worker:
                 self.answerer.drop(package)
                 self._loaded.pop(package, None)
                 self._say_holds()
+        if any(package not in wanted for package in self._refused):
+            # Released again, it is tried again: an old refusal would bring it back before it was looked at.
+            self._refused = {package: why for package, why in self._refused.items() if package in wanted}
+            self._say_holds()
         if any(package in self._refused for package in wanted) and now - self._refused_ns > _TRY_AGAIN_NS:
             held = self.answerer.held  # of these only the next proof says that they are well again
             self._refused, self._refused_ns = {package: why for package, why in self._refused.items() if package in held}, now

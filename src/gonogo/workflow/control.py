@@ -54,7 +54,7 @@ ARCHIVE_EVERY_S, ARCHIVE_ANYWAY_S = 60.0, 600.0
 _FOLDED = (*KINDS, "training", "package")
 _JUDGE_EVERY_NS = 200_000_000  # without a new line that could decide; harm is asked about at once
 _NO_JUDGE = "The judge's loops are being read, which takes a second, or compiled, which takes a minute once on a machine."
-_TRIED = (Phase.SHADOW, Phase.CANARY, Phase.FULL)
+_TRIED = (Phase.REGISTERED, Phase.SHADOW, Phase.CANARY, Phase.FULL)
 _MOST_DEATHS, _DEATHS_WITHIN_NS = 3, 60_000_000_000
 _SHOW_EVERY_NS = 1_000_000_000
 _CLOCK = "the clocks disagree"
@@ -106,8 +106,9 @@ class Controller:
         self._alarms: dict[str, int] = {}
         self._said_trouble = ""
         self._waits_for, self._said_wait = "", "?"  # what an earlier controller waited for is no news of this one
+        self._late = ""  # who was waited for when the newest judgement would have moved something
         self._pids: dict[int, int] = {}
-        self._pids_of = -1  # the step in which deaths are counted
+        self._pids_of: tuple[Digest, int] = ("", -1)  # the rollout and the step in which deaths are counted
         self._deaths: list[int] = []
         self._calling: threading.Thread | None = None
         self._called_ns = 0
@@ -234,6 +235,9 @@ class Controller:
         now = self.standing
         if now is None or self._plan is None:
             return True
+        if self._have_died(now, now_ns):
+            self._act(self._plan, now, _deadly(now), self._judgement)
+            return True
         if now.phase is Phase.REGISTERED:
             self._begin(self._plan, now)
             return True
@@ -251,23 +255,21 @@ class Controller:
             raise
         if self._trial.has_moved:
             self._moved_ns = now_ns
-        if self._have_died(now, now_ns):
-            self._act(self._plan, now, _deadly(now), self._judgement)
-            return True
         if not now.held and (why := self._trial.keeps_time(self._resumed(now))):
             self._act(self._plan, now, Move(act=Act.HOLD, because="signal", why=why, alarm=_CLOCK), None)
             self._trial.asked_about_time()
             return True
         if self._is_due(told, now_ns):
             self._judge(self._plan, now, now_ns)
+        self._waits_for = self._late
         self._prove_target(self._plan, now_ns)
         return True
 
     def _have_died(self, now: Standing, now_ns: int) -> bool:
         """Do workers die, again and again? What a process was asked when it died is in no log: the judge cannot see it."""
         seen = {page.worker: page.pid for page in living(self.places.workers)}
-        if now.step != self._pids_of:
-            self._pids_of, self._deaths = now.step, []
+        if (now.rollout, now.step) != self._pids_of:  # who died before has died of something else
+            self._pids_of, self._deaths = (now.rollout, now.step), []
         elif now.phase in _TRIED:
             self._deaths += [now_ns for worker, pid in seen.items() if self._pids.get(worker, pid) != pid]
         self._pids.update(seen)
@@ -293,7 +295,7 @@ class Controller:
 
     def _judge(self, plan: Plan, now: Standing, now_ns: int) -> None:
         assert self._trial is not None
-        self._judgement, self._judged_ns = self._trial.judgement(), now_ns
+        self._judgement, self._judged_ns, self._late = self._trial.judgement(), now_ns, ""
         move = rollout.next_step(plan, now, self._judgement)
         self._act(plan, now, move, self._judgement)
         if move.act in (Act.STAY, Act.WAIT):
@@ -321,8 +323,9 @@ class Controller:
 
     def _begin(self, plan: Plan, now: Standing) -> None:
         ready, why = self._readiness(plan)
-        self._waits_for = why
+        self._late = ""
         self._act(plan, now, rollout.begin(plan, now, ready, why=why), None)
+        self._waits_for = why or self._late
 
     def _readiness(self, plan: Plan) -> tuple[Status, str]:
         """Has every worker loaded both models, and did they answer their probes? And is there a judge?"""
@@ -373,7 +376,7 @@ class Controller:
             return
         # Forward only with everybody: each living worker gives signs of life and follows the present epoch.
         if move.act in (Act.STEP, Act.RELEASE) and (late := behind(living(self.places.workers), now.epoch, self._clock())):
-            self._waits_for = late
+            self._late = late
             return
         self._record(plan, now, move, judgement, allotment)
         self._read_ledger()
