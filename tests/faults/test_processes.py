@@ -94,6 +94,20 @@ def test_two_controllers_of_one_folder_are_impossible(world):
             Controller(world, NAME)
 
 
+def test_a_stage_that_nobody_can_judge_yet_is_watched_by_nobody(slow, monkeypatch):
+    with serving(slow) as served, calling(served):
+        now = at_canary(served)
+        places = served.places
+    controller, reader = Controller(slow, NAME), RouteReader(places.route)
+    with monkeypatch.context() as missing:
+        missing.setattr(Controller, "_has_judge", lambda self, plan: False)
+        wait_for(lambda: controller.turn() or not reader.is_watched(time.monotonic_ns()))
+        assert reader.current(time.monotonic_ns()).share == 0.0
+    wait_for(lambda: controller.turn() or reader.is_watched(time.monotonic_ns()))
+    assert controller.standing == now
+    controller.close()
+
+
 def test_when_the_controller_hangs_the_champion_answers_alone_and_the_share_comes_back_with_it(slow):
     with serving(slow) as served, calling(served) as callers:
         now = at_canary(served)

@@ -75,6 +75,7 @@ class Judge:
         self._marks = np.zeros((_FIRST_PLACES, columns), np.uint64 if len(plan.slices) > _WIDE - 1 else np.uint32)
         self._loops = loops(self._marks.itemsize)
         self._told = (*of_rules(self.rules), *of_state(self.state))
+        self._table = of_units(self._keys, self._marks)
         self._backs_out = np.array([watch.action == "rollback" for watch in self.watches], np.bool_)
 
     def take(self, lines: Lines) -> None:
@@ -84,7 +85,7 @@ class Judge:
         lines = np.ascontiguousarray(lines)
         taken = 0
         while True:
-            taken = self._loops.judge(*addresses((lines, len(lines), taken)), *self._told, *of_units(self._keys, self._marks))
+            taken = self._loops.judge(*addresses((lines, len(lines), taken)), *self._told, *self._table)
             if taken == len(lines):
                 return
             self._grow()
@@ -119,8 +120,9 @@ class Judge:
     def _grow(self) -> None:
         keys = np.zeros(2 * self._keys.size, np.uint64)
         marks = np.zeros((keys.size, self._marks.shape[1]), self._marks.dtype)
-        self._loops.moved(*of_units(self._keys, self._marks), *of_units(keys, marks))
-        self._keys, self._marks = keys, marks
+        table = of_units(keys, marks)
+        self._loops.moved(*self._table, *table)
+        self._keys, self._marks, self._table = keys, marks, table
 
 
 def replay(plan: Plan, recorded: Judgement, lines: Lines) -> Judgement:

@@ -42,8 +42,8 @@ _SOURCES = (
 class Loops:
     """The loops of `judge_kernel`, for marks of one width. The interpreter's lock is let go of while they run."""
 
-    judge: Callable[..., int]  # as `addresses` lays its arguments out
-    moved: Callable[..., None]
+    judge: Callable[..., int]  # lines, how many, where to begin; `of_rules`; `of_state`; `of_units`
+    moved: Callable[..., None]  # `of_units` of the old table and of the new one
     engine: Any  # owns the code
 
 
@@ -104,7 +104,7 @@ def _compiled(mark_bytes: int) -> bytes:
     """By a process of its own: it ends, and its memory with it."""
     # It finds the package where this process did.
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    command = [sys.executable, "-m", "gonogo.gates.judge_compile", str(mark_bytes)]
+    command = [sys.executable, "-P", "-m", "gonogo.gates.judge_compile", str(mark_bytes)]
     done = subprocess.run(command, env=env, capture_output=True, check=False)  # noqa: S603  our own
     if done.returncode or not done.stdout:
         found = done.stderr.decode(errors="replace").strip()[-500:]

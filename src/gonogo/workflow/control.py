@@ -103,6 +103,7 @@ class Controller:
         self._allocating: Allocating | None = None
         self._judged_ns = self._shown_ns = self._proved_ns = 0
         self._moved_ns = clock()
+        self._no_judge: GonogoError | None = None
         self._alarms: dict[str, int] = {}
         self._said_trouble = ""
         self._waits_for, self._said_wait = "", "?"  # what an earlier controller waited for is no news of this one
@@ -111,7 +112,6 @@ class Controller:
         self._pids_of: tuple[Digest, int] = ("", -1)  # the rollout and the step in which deaths are counted
         self._deaths: list[int] = []
         self._calling: threading.Thread | None = None
-        self._called_ns = 0
 
     # ── one turn ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -139,6 +139,8 @@ class Controller:
         """
         is_quiet = self._clock() - self._moved_ns > _QUIET_NS
         until_s, look_s = since_s + (QUIET_TURN_S if is_quiet else TURN_S), _QUIET_LOOK_S if is_quiet else _LOOK_S
+        if is_quiet:  # one look's time at least: news that cannot be read yet, half a row say, must not keep it turning
+            time.sleep(look_s)
         while (left := until_s - time.monotonic()) > 0 and not self._is_called(is_quiet) and not ended():
             time.sleep(min(left, look_s))
 
@@ -342,12 +344,22 @@ class Controller:
         return Status.MISSING if lacks else Status.PASS, lacks
 
     def _has_judge(self, plan: Plan) -> bool:
-        """Reading his libraries takes a second, the first time on a machine a minute: in a thread, for nobody waits to go back."""
+        """The first time on a machine his loops are compiled, which takes ten seconds: in a thread, for nobody waits to go back."""
         if self._calling is None:
-            self._called_ns = self._clock()
-            self._calling = threading.Thread(target=_call_judge, args=(plan,), name="gonogo-judge", daemon=True)
+            self._calling = threading.Thread(target=self._call_judge, args=(plan,), name="gonogo-judge", daemon=True)
             self._calling.start()
+        if self._no_judge is not None:
+            raise self._no_judge  # which ends this process: without a judge nobody is tried, and the next controller calls him again
         return not self._calling.is_alive()
+
+    def _call_judge(self, plan: Plan) -> None:
+        """Let the judge look at one line that says nothing."""
+        from gonogo.workflow.trial import warm
+
+        try:
+            warm(plan)
+        except GonogoError as error:
+            self._no_judge = error
 
     def _prove_target(self, plan: Plan, now_ns: int) -> None:
         """Can the one that is brought back still be loaded by a worker that starts now?"""
@@ -541,13 +553,6 @@ def _deadly(now: Standing) -> Move:
     """Whether it is the challenger that kills them is not known. That it must not go on is."""
     why = f"Workers died {_MOST_DEATHS} times within a minute while the challenger was tried ({now.phase.value}, {now.share:.0%})."
     return Move(act=Act.ROLLBACK, because="harm", to=Phase.ROLLED_BACK, why=why, alarm="workers die")
-
-
-def _call_judge(plan: Plan) -> None:
-    """Let the judge look at one line that says nothing."""
-    from gonogo.workflow.trial import warm
-
-    warm(plan)
 
 
 def _missing_of(blobs: Any, records: Any, digest: Digest) -> str:
