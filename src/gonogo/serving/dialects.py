@@ -23,6 +23,8 @@ DATATYPES: Mapping[str, str] = {"number": "FP64", "integer": "INT64", "boolean":
 _INTEGERS = ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")
 _KNOWN = ("BOOL", *_INTEGERS, "FP16", "FP32", "FP64", "BYTES")
 _MLFLOW_FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+_REQUEST_KEYS = ("id", "inputs", "outputs", "parameters")
+_TENSOR_KEYS = ("data", "datatype", "name", "parameters", "shape")
 ABOUT = ("by", "arm", "candidate", "request")  # what a tensor client may ask for beside the contract's outputs
 
 
@@ -35,6 +37,7 @@ def read_tensors(decoder: QuestionDecoder, body: bytes, *, most_rows: int) -> tu
     One input per field, of shape [n] or [n, 1]; or a single input of shape [n, number of fields], its columns in the order of the fields.
     """
     request = _object(body)
+    _check_keys(request, _REQUEST_KEYS, "body")
     inputs = request.get("inputs")
     if not isinstance(inputs, list) or not inputs or not all(isinstance(each, dict) for each in inputs):
         raise _refused("inputs is a list of tensors", inputs, '[{"name", "shape", "datatype", "data"}, …]', "inputs")
@@ -106,6 +109,7 @@ def tensor_error(error: GonogoError) -> Reply:
 def _tensor(tensor: Mapping[str, Any], i: int, most_rows: int, n_fields: int) -> tuple[str, tuple[int, int], list[Any]]:
     """Name, (rows, width), values in row order."""
     where = f"inputs[{i}]"
+    _check_keys(tensor, _TENSOR_KEYS, where)
     name, shape, datatype, data = (tensor.get(key) for key in ("name", "shape", "datatype", "data"))
     if isinstance(parameters := tensor.get("parameters"), dict) and "binary_data_size" in parameters:
         raise _refused("binary tensors are not spoken here", "binary_data_size", "data as JSON", f"{where}.parameters")
@@ -128,6 +132,12 @@ def _tensor(tensor: Mapping[str, Any], i: int, most_rows: int, n_fields: int) ->
     if len(values) != shape[0] * width:
         raise _refused("data and shape are of different size", f"{len(values)} values", f"{shape[0] * width}", f"{where}.data")
     return name, (shape[0], width), [_of_datatype(value, str(datatype), where) for value in values]
+
+
+def _check_keys(found: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    """Raises RequestRefused at a key that the protocol does not have: what it was to say would go unheard."""
+    if more := sorted(found.keys() - set(known)):
+        raise _refused("there is no such key", more[0], ", ".join(known), where)
 
 
 def _flat(data: Any, where: str) -> list[Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gonogo.serving.access import ANY
-from gonogo.serving.dialects import DATATYPES
+from gonogo.serving.dialects import ABOUT, DATATYPES
 from gonogo.serving.endpoints import Path, paths, version
 from gonogo.serving.keys import SCOPES
 from gonogo.serving.service import Route, Served
@@ -277,8 +277,14 @@ def _infer(served: Served) -> Schema:
         "maxItems": len(served.fields),
         "description": "One tensor for each field, all of the same number of rows, in any order; here for one row",
     }
+    output = {"type": "object", "properties": {"name": {"enum": [*served.outputs, *ABOUT]}}, "required": ["name"]}
     made = _only(inputs=inputs)
-    return {**made, "properties": {**made["properties"], "id": _TEXT}}
+    optional = {
+        "id": {"type": ["string", "null"]},
+        "outputs": {"type": ["array", "null"], "items": output},
+        "parameters": {"type": ["object", "null"]},
+    }
+    return {**made, "properties": {**made["properties"], **optional}}
 
 
 def _split(served: Served) -> Schema:
