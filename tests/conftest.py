@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import socket
 
@@ -12,12 +11,6 @@ from tests.runs import done, finished, flights, flights_leak  # noqa: F401  ever
 
 POSTGRES = ("127.0.0.1", 5432)
 HINT = "needs PostgreSQL on 127.0.0.1:5432 (Debian: apt-get install postgresql)"
-
-
-def pytest_collection_finish() -> None:
-    """What collecting made stays to the end, so no garbage collection needs to walk it: statsmodels asks for one in every call."""
-    gc.collect()
-    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -217,8 +217,17 @@ def test_durations_read_as_a_person_says_them() -> None:
 def test_moves_of_a_policy_are_the_line_itself_and_bear_no_number() -> None:
     def moved(because: str) -> Decision:
         return Decision(
-            seq=1, at="2026-01-01T00:00:00Z", seconds=5.0, by="c", kind="rollout_step", phase="canary", step=1, share=0.3, because=because, why=""
-        )  # fmt: skip
+            seq=1,
+            at="2026-01-01T00:00:00Z",
+            seconds=5.0,
+            by="c",
+            kind="rollout_step",
+            phase="canary",
+            step=1,
+            share=0.3,
+            because=because,
+            why="",
+        )
 
     drawn = {because: draw_shares([moved(because)], Clock.of(60.0), key="k", title="t") for because in ("certificate", "allocation")}
     assert ">1</text>" in drawn["certificate"].svg

@@ -436,6 +436,8 @@ def test_one_tensor_of_all_fields_is_read_in_their_order(world):
         tensors(distance=tensor("distance", "FP32", 1.0, None)),
         tensors(hour=tensor("hour", "FP32", 1.5, 2.0)),
         tensors(flight={**tensor("flight", "BYTES", "a", "b"), "parameters": {"binary_data_size": 3}}),
+        tensors(flight={**tensor("flight", "BYTES", "a", "b"), "shapes": [2]}),
+        {**tensors(), "output": [{"name": "by"}]},
         {"dataframe": 1},
         {"outptus": [{"name": "by"}], **tensors()},
         tensors(flight={**tensor("flight", "BYTES", "a", "b"), "dtype": "BYTES"}),

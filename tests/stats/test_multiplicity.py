@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +14,14 @@ from statsmodels.stats.multitest import multipletests
 from gonogo import stats
 
 P_VALUES = st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.01, 0.5, 1.0])), min_size=1, max_size=40)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _little_to_collect() -> Iterator[None]:
+    """statsmodels collects garbage in each call, a second for the objects of a whole suite: what is here already is not walked."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @given(p=P_VALUES)
