@@ -100,6 +100,8 @@ def test_the_status_shows_the_course_of_the_share_and_why_it_stays() -> None:
         judgement=None,
         alarms=(),
         workers=(),
+        waits_for="",
+        waits_since=None,
         shares=moves,
         frozen="on hold: x",
     )
