@@ -115,7 +115,7 @@ class _Served:
     def tick(self) -> float:
         if self._is_ready:
             return _LOOK_S
-        ready = [seen for seen in living(self._places.workers) if seen.holds.ready]
+        ready = [seen for seen in living(self._places.workers) if seen.holds.ready and seen.heartbeat_ns]
         if len(ready) == self._workers:
             self._is_ready = True
             self._say(f"ready after {time.monotonic() - self._began:.1f} s: {self._workers} workers")

@@ -279,6 +279,7 @@ def work(
 
     worker = Worker(folder, number, contract, prove_every_s=settings.prove_every_s)
     worker.load_first()
+    worker.beat()  # from here on somebody looks whether it still moves: one that hangs before its loop begins is replaced too
     # A worker that comes back finds what is left of the keys: where others can reach it, that must not open the door.
     must_ask = must_ask or not is_loopback(listening.getsockname()[0])
     access = Access(keys=KeyRing(worker.places.keys), tokens=open_tokens(worker.places.oidc), hosts=settings.hosts, must_ask=must_ask)
