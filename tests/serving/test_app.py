@@ -13,6 +13,7 @@ import pytest
 
 from gonogo.serving.app import App
 from gonogo.serving.jobs import Jobs
+from gonogo.serving.responses import Reply
 from gonogo.serving.service import Request, Response, Route
 from gonogo.serving.settings import Settings
 from gonogo.types.errors import LedgerBusy, NotConfirmed, ReleaseRefused, UsageError
@@ -102,6 +103,12 @@ def test_one_row_is_answered_with_who_answered(world):
     assert told.headers["x-request-id"] == f"{1:016x}"
     assert told.headers["x-gonogo-candidate"] == CHAMPION
     assert told.headers["x-gonogo-arm"] == "champion"
+
+
+def test_the_headers_that_stand_ready_as_lines_are_the_headers(world):
+    reply = world.app.desk("flights").predict(json.dumps(ROW).encode(), "", 0)
+    assert isinstance(reply, Reply)
+    assert reply.lines == b"".join(b"%b: %b\r\n" % header for header in reply.headers)
 
 
 def test_a_fallback_says_that_it_is_one_and_why(world):

@@ -89,6 +89,7 @@ class Endpoint:
     run: Callable[[Call], Answered | Awaitable[Answered]]
     most_bytes: int = 0  # of the body; 0: it has none
     in_pieces: bool = False  # the endpoint reads a long body itself
+    predicts: bool = False  # `run` is the predict of the desk that the path names: a caller may go to the desk itself
     tell: Callable[[GonogoError], Reply] = error_reply  # how this protocol writes an error
 
 
@@ -226,23 +227,35 @@ class App:
         began_ns = monotonic_ns()
         endpoint = match.post
         assert endpoint is not None
-        self._enter(1)
         who = ""
+        error: Exception | None = None
         try:
-            self._check_body(headers, endpoint)
+            if headers.get(b"content-type") != _JSON_TYPES[0] or len(body) > endpoint.most_bytes:
+                self._check_body(headers, endpoint)
             caller = self.access.known(headers, began_ns)
             if caller is None:
+                self._enter(1)
                 return self._answer_later(self._checked(match, method, path, headers, body, began_ns), endpoint, path, began_ns)
             who = caller.who
-            self._admit(caller, endpoint)
-            made = endpoint.run(Call(method, path, match.parts, b"", body, who, began_ns))
-            if not isinstance(made, Reply):
+            if endpoint.scope not in caller.scopes:
+                caller.check(endpoint.scope)
+            # What is answered before anybody else gets a turn is never under way.
+            if self.in_flight - len(self._reading) >= self.settings.max_in_flight:
+                raise _too_busy(self.settings.max_in_flight)
+            if endpoint.predicts:
+                made: Answered | Awaitable[Answered] = self.desk(match.parts["name"]).predict(body, who, began_ns)
+            else:
+                made = endpoint.run(Call(method, path, match.parts, b"", body, who, began_ns))
+            if type(made) is not Reply:
+                self._enter(1)
                 return self._answer_later(_only_replies(made), endpoint, path, began_ns, who)
-            reply, error = made, None
+            reply = made
         except Exception as caught:
             reply, error = self._tell(endpoint, caught), caught
-        self._enter(-1)
-        self._done(endpoint, method, path, reply.status, began_ns, who, error)
+        self.counters.request(endpoint.kind, reply[0])
+        took_ns = monotonic_ns() - began_ns
+        if error is not None or took_ns > self._slow_ns:
+            self._note(method, path, reply[0], took_ns, who, error)
         return reply
 
     async def _answer_later(self, made: Awaitable[Reply], endpoint: Endpoint, path: str, began_ns: int, who: str = "") -> Reply:

@@ -235,6 +235,10 @@ class GuardedProtocol(HttpToolsProtocol):
         return None
 
     def _write(self, reply: Reply, *, keep: bool) -> None:
+        if reply.lines and keep:
+            defaults = self._rendered if self.server_state.default_headers is self._defaults else self._default_headers()
+            self.transport.write(b"%b%b%b\r\n%b" % (STATUS_LINE[reply.status], defaults, reply.lines, reply.body))
+            return
         parts = [STATUS_LINE[reply.status], self._default_headers()]
         for name, value in reply.headers:
             if name == b"connection":

@@ -24,6 +24,7 @@ from gonogo.types.traffic import AnswerStatus, Arm
 ARMS = {arm: arm.name.lower() for arm in Arm}
 _TURN = 64  # rows that are scored before others get their turn
 _MOST_FACES = 64
+_tuple = tuple.__new__  # what a named tuple is made by, without the names
 _FAILED = AnswerStatus.FAILED
 _ANSWERED = AnswerStatus.ANSWERED
 
@@ -32,6 +33,8 @@ class _Face(NamedTuple):
     """What every answer of one candidate in one arm shares."""
 
     headers: Headers
+    lines: bytes  # of a good answer: all of its headers but for its length and its id, which stand at the end
+    begin: bytes  # of a good answer, up to the value of its only output; empty where it has several
     by_model: bytes  # between the outputs and the request's id
 
 
@@ -43,10 +46,10 @@ class Desk:
         self.settings = settings
         self.tally = tally
         self.rate = rate
+        self._most_rows = settings.max_batch_rows
         self._fields: tuple[Field, ...] = ()
         self._decoder: QuestionDecoder | None = None
         self._others: dict[tuple[Field, ...], QuestionDecoder] = {}
-        self._output = ("", b"")
         self._faces: dict[tuple[str, int], _Face] = {}
 
     @property
@@ -60,7 +63,7 @@ class Desk:
     def predict(self, body: bytes, who: str, began_ns: int) -> Reply | Awaitable[Reply]:
         """The answer to a body of one or many rows. Raises what is wrong with the whole of it."""
         try:
-            asked = self.decoder.decode(body, most_rows=self.settings.max_batch_rows)
+            asked = self.decoder.decode(body, most_rows=self._most_rows)
         except (RequestRefused, TooMuch):
             self.tally.refuse()
             raise
@@ -152,30 +155,29 @@ class Desk:
         return self._one(await answer, began_ns)
 
     def _one(self, answer: Answer, began_ns: int) -> Reply:
-        status = answer.status
-        self.tally.answer(answer.arm, status)
-        self.tally.took((monotonic_ns() - began_ns) * 1e-9)
-        face = self._face(answer)
-        identity = b"%016x" % answer.request
+        values, status, arm, candidate, request, _ = answer
+        tally = self.tally
+        tally.answer(arm, status)
+        tally.took((monotonic_ns() - began_ns) * 1e-9)
+        face = self._faces.get((candidate, arm)) or self._face(answer)
+        identity = b"%016x" % request
         if status == _FAILED:
             reply = error_reply(_failed(answer))
             return Reply(reply.status, [*reply.headers, *face.headers, (b"x-request-id", identity)], reply.body)
-        body = self._told(answer, face, identity)
-        return Reply(200, [JSON, (b"content-length", b"%d" % len(body)), *face.headers, (b"x-request-id", identity)], body)
+        if status == _ANSWERED and face.begin:
+            body = b'%b%b}%b%b"}' % (face.begin, encode(values[0]), face.by_model, identity)
+        else:
+            body = self._told(answer, face, identity)
+        length = b"%d" % len(body)
+        headers = [JSON, *face.headers, (b"content-length", length), (b"x-request-id", identity)]
+        return _tuple(Reply, (200, headers, body, b"%b%b\r\nx-request-id: %b\r\n" % (face.lines, length, identity)))
 
     def _told(self, answer: Answer, face: _Face, identity: bytes) -> bytes:
-        names, values = self.served.outputs, answer.values
-        # One output is the usual case, and a dict of one costs more than its value.
-        outputs = b'{"%b":%b}' % (self._only_output(names[0]), encode(values[0])) if len(names) == 1 else encode(_named(names, values))
+        outputs = encode(_named(self.served.outputs, answer.values))
         if answer.status == _ANSWERED:
             return b'{"answer":%b%b%b"}' % (outputs, face.by_model, identity)
         how = b',"by":"fallback","status":"%b","why":%b' % (answer.status.name.lower().encode(), encode(answer.why))
         return b'{"answer":%b%b%b%b"}' % (outputs, how, face.by_model.removeprefix(_BY_MODEL), identity)
-
-    def _only_output(self, name: str) -> bytes:
-        if name != self._output[0]:
-            self._output = (name, encode(name)[1:-1])
-        return self._output[1]
 
     async def _batch(self, rows: Sequence[Row], who: str, began_ns: int) -> Reply:
         asked = [row for row in rows if isinstance(row, tuple)]
@@ -216,16 +218,20 @@ class Desk:
         if face is None:
             if len(self._faces) >= _MOST_FACES:
                 self._faces.clear()
-            face = self._faces[answer.candidate, answer.arm] = _face_of(answer.candidate, ARMS[answer.arm])
+            face = self._faces[answer.candidate, answer.arm] = _face_of(answer.candidate, ARMS[answer.arm], self.served.outputs)
         return face
 
 
 _BY_MODEL = b',"by":"model"'
 
 
-def _face_of(candidate: str, arm: str) -> _Face:
+def _face_of(candidate: str, arm: str, outputs: tuple[str, ...]) -> _Face:
+    """outputs: of the candidate, as every answer of it names them."""
+    headers = [(b"x-gonogo-candidate", candidate.encode("latin-1")), (b"x-gonogo-arm", arm.encode())]
     return _Face(
-        [(b"x-gonogo-candidate", candidate.encode("latin-1")), (b"x-gonogo-arm", arm.encode())],
+        headers,
+        b"".join(b"%b: %b\r\n" % header for header in [JSON, *headers]) + b"content-length: ",
+        b'{"answer":{%b:' % encode(outputs[0]) if len(outputs) == 1 else b"",
         b'%b,"candidate":%b,"arm":"%b","request":"' % (_BY_MODEL, encode(candidate), arm.encode()),
     )
 

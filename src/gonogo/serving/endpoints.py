@@ -87,7 +87,7 @@ def _endpoint(app: App, line: Path) -> Endpoint:
         most_bytes = app.settings.max_job_bytes if line.is_job else app.settings.max_body_bytes
     return Endpoint(
         kind=ENDPOINTS.index(line.kind), scope=line.scope, run=lambda call: run(app, call), most_bytes=most_bytes, in_pieces=line.is_job,
-        tell=line.tell,
+        predicts=run is _predict, tell=line.tell,
     )  # fmt: skip
 
 

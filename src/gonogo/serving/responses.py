@@ -59,6 +59,7 @@ class Reply(NamedTuple):
     status: int
     headers: Headers
     body: bytes
+    lines: bytes = b""  # the headers as HTTP/1.1 writes them, where somebody has them ready
 
 
 encode = msgspec.json.Encoder().encode

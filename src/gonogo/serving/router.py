@@ -147,7 +147,7 @@ class Router:
         self._champion = (Arm.CHAMPION, 1.0 - share)
         self._challenger = (Arm.CHALLENGER, share)
         # The last short key of each place, and its assignment: most keys come again, and two hashes are most of what routing costs.
-        self._known: list[tuple[str, _Assigned]] = [("", self._hashed(""))] * _PLACES
+        self._known: list[tuple[str | int, _Assigned]] = [("", self._hashed(""))] * _PLACES
 
     def assign(self, key: Any) -> _Assigned:
         """Arm, unit, bucket and propensity of a request with that bucketing key. Without a key: NOBODY's, in bucket 0.
@@ -157,15 +157,17 @@ class Router:
         >>> Router(salt="s", share=0.0).assign(None)
         (<Arm.CHAMPION: 0>, 0, 0, 1.0)
         """
-        if type(key) is not str:
+        kind = type(key)
+        if kind is not str and kind is not int:  # 1 is True and 1.0 to a dict: other types are not remembered
             text = key_text(key)
             return _NOBODYS if text is None else self._hashed(text)
         place = hash(key) & _LAST_PLACE
         known = self._known[place]
         if known[0] == key:
             return known[1]
-        assigned = self._hashed(key)
-        if len(key) <= _SHORT:
+        text = str(key)
+        assigned = self._hashed(text)
+        if len(text) <= _SHORT:
             self._known[place] = (key, assigned)
         return assigned
 

@@ -17,6 +17,8 @@ from gonogo.families.tabular.ubjson import read_ubjson
 from gonogo.types.errors import ArtifactRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from gonogo.families.tabular.tree_kernel import Kernel
@@ -63,6 +65,11 @@ class FlatTrees:
 
     def _address(self, name: str) -> int:
         return int(self._arrays[name].ctypes.data) if name in self._arrays else 0
+
+    @property
+    def bare(self) -> tuple[Callable[[bytes, int], float], int]:
+        """`log_odds` as a function of the values and of the address that it is given second. The address holds as long as this does."""
+        return self._score, self._at
 
     def log_odds(self, values: bytes) -> float:
         """Of one row of float64, NaN for null. NaN where a value is infinite or a null is refused."""

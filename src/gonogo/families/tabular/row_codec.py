@@ -40,12 +40,22 @@ class RowCodec:
 
     def encode(self, row: Sequence[Any]) -> bytes:
         """The row as float64 side by side. Raises ColumnMistyped and ColumnMissing; what is infinite or refused is left for `refuse`."""
-        values = [NAN if value is None else value for value in row]
+        values = row
         try:
-            for place, codes in self._categories:
-                values[place] = codes[row[place]]
+            if self._categories:
+                values = list(row)
+                for place, codes in self._categories:
+                    values[place] = codes[row[place]]
             return self._pack(*values)
-        except (struct.error, TypeError, OverflowError, IndexError):
+        except struct.error:  # a null, or what is refused
+            return self._encode_nulls(row, values)
+        except (TypeError, OverflowError, IndexError):
+            self._refuse_types(row)
+
+    def _encode_nulls(self, row: Sequence[Any], values: Sequence[Any]) -> bytes:
+        try:
+            return self._pack(*[NAN if value is None else value for value in values])
+        except (struct.error, TypeError, OverflowError):
             self._refuse_types(row)
 
     def encode_rows(self, rows: Sequence[Sequence[Any]]) -> bytes:

@@ -96,12 +96,13 @@ class TreeRows:
         codes = [NAN if fill is None else fill for fill in shape.fills]
         self._codec = RowCodec(shape.codec, null_codes=codes, unknown=NAN)
         self._trees, self._shift = trees, shift
-        self._encode, self._log_odds = self._codec.encode, trees.log_odds
+        self._encode = self._codec.encode
+        self._kernel, self._at = trees.bare  # no step in between on the way of every row
         self.inputs = self._codec.inputs
 
     def probability(self, row: Sequence[Any]) -> float:
         """Of one row."""
-        log_odds = self._log_odds(self._encode(row))
+        log_odds = self._kernel(self._encode(row), self._at)
         if log_odds != log_odds:  # NaN: the kernel saw something that may not be there
             self._codec.refuse(row)
         return _logistic(log_odds + self._shift)
