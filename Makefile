@@ -33,6 +33,7 @@ floors: .venv/dev.stamp
 
 proof: .venv/dev.stamp          ## the longer proofs: simulations, kills, generated cases
 	$(BIN)/pytest -n 2 -m slow $(FLAGS)
+	$(BIN)/python -m tests.faults.register
 	$(BIN)/python -m benchmarks.truth.run --worlds 2000
 	$(BIN)/python -m benchmarks.truth.page
 	$(BIN)/python benchmarks/interval_coverage.py

@@ -94,7 +94,7 @@ FAULTS = (
             "tests/faults/test_orders.py::test_a_controller_without_a_judge_gives_no_sign_of_life",
             "tests/faults/test_orders.py::test_a_controller_in_trouble_gives_no_sign_of_life",
         ),
-        Change("workflow/control.py", "raise self._no_judge  #", "return True  #"),
+        Change("workflow/losses.py", "found = np.full(len(predictions), np.nan)", "found = np.zeros(len(predictions))"),
     ),
     Fault(
         "the arms are swapped",
@@ -176,7 +176,7 @@ FAULTS = (
             f"{_JUDGING}::test_a_clock_that_leaps_or_goes_back_bakes_nothing",
             f"{_PROCESSES}::test_a_wall_clock_that_jumps_an_hour_either_way_orders_nothing",
         ),
-        Change("gates/judge_kernel.py", "if s.n[ANCHORED] == 1 and at_ns > s.n[ANCHOR]:", "if s.n[ANCHORED] == 1:"),
+        Change("gates/judge_kernel.py", "min(passed, max(r.c[0].vouch_ns - s.n[QUIET], 0))", "passed * (s.n[QUIET] == 0)"),
     ),
     Fault(
         "two controllers at once",
@@ -269,9 +269,9 @@ def survivors(faults: tuple[Fault, ...]) -> Iterator[Fault]:
             command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *fault.tests]
             ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
             file.write_text(kept)
-            found = ran.returncode == 1 and " failed" in ran.stdout
-            failed = next((line for line in ran.stdout.splitlines() if line.startswith("FAILED")), ran.stdout[-300:])
-            print(f"{'found' if found else 'NOT FOUND':10}{fault.what}: {failed.removeprefix('FAILED ')[:150]}", flush=True)
+            failed = next((line for line in ran.stdout.splitlines() if line.startswith("FAILED")), "").removeprefix("FAILED ")
+            found = ran.returncode == 1 and bool(failed)
+            print(f"{'found' if found else 'NOT FOUND':10}{fault.what}: {failed[:150] or ran.stdout[-300:]}", flush=True)
             if not found:
                 yield fault
 
