@@ -193,6 +193,15 @@ def test_a_share_chart_needs_a_decision() -> None:
         draw_shares((), Clock.of(10.0), key="k", title="t")
 
 
+def test_a_rate_that_is_nought_throughout_is_drawn_on_the_scale_of_its_intervals() -> None:
+    never = replace(
+        trace("x"), margin=None, spots=tuple(replace(s, value=0.0, low=0.0, high=1 / (i + 2)) for i, s in enumerate(trace("x").spots))
+    )
+    chart = draw_sequence(never, DECISIONS, Clock.of(10.0), key="k")
+    assert chart is not None
+    assert "0.00000" not in chart.svg
+
+
 def test_a_watch_without_any_value_has_no_sequence() -> None:
     without = replace(trace("x"), spots=tuple(replace(s, value=None, low=None, high=None) for s in trace("x").spots))
     assert draw_sequence(without, DECISIONS, Clock.of(10.0), key="k") is None

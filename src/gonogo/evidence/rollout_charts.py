@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -193,7 +194,8 @@ def _range(spots: Sequence[Spot], margin: float | None) -> Scale:
     ]
     wide = sorted((s.high - s.low, s.low, s.high) for s in spots if s.low is not None and s.high is not None)
     ends = [end for _, low, high in wide[: max(1, len(wide) // 3)] for end in (low, high)]  # the first ones know nothing yet
-    room = 3 * max(max(inner) - min(inner), 1e-9)
+    spread = max(inner) - min(inner)
+    room = 3 * spread if spread > 0 else math.inf  # a rate that is 0 throughout has no scale of its own: its intervals give one
     low, high = padded(max(min([*inner, *ends]), min(inner) - room), min(max([*inner, *ends]), max(inner) + room))
     return Scale(low=low, high=high, start=HEIGHT - BOTTOM, end=TOP)
 

@@ -189,11 +189,7 @@ def _traces(plan: Plan, contract: Contract, judged: tuple[Judgement, ...], lines
             metric=watch.metric,
             slice=watch.slice,
             margin=_margin(watch),
-            measured_in="ratio"
-            if watch.ratio_at_most is not None
-            else ""
-            if watch.rate_at_most is not None
-            else units.get(watch.metric, ""),
+            measured_in=_measured_in(watch, units),
             spots=spots,
         )
         for watch in plan.watches
@@ -223,16 +219,22 @@ def _share_of(log10_e: float | None, alpha: float) -> float | None:
 
 
 def _margin(watch: Watch) -> float | None:
+    from gonogo.gates.plan import QUANTILES
+
     if watch.kind == "loss":
         return watch.at_most
+    if watch.metric in QUANTILES and watch.ratio_at_most is None:
+        return 1 - QUANTILES[watch.metric]  # so many answers may be slower than the stated milliseconds
     return watch.ratio_at_most if watch.ratio_at_most is not None else watch.rate_at_most
 
 
 def _measured_in(watch: Watch, units: dict[str, str]) -> str:
+    from gonogo.gates.plan import QUANTILES
+
     if watch.kind == "loss":
         return units.get(watch.metric, "")
     if watch.ratio_at_most is None:
-        return "share of units"
+        return f"share of units slower than {watch.at_most:g} ms" if watch.metric in QUANTILES else "share of units"
     return "ratio" if watch.kind == "distribution" else "ratio; a share while the champion has none"
 
 
